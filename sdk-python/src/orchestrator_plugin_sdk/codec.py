@@ -1,0 +1,329 @@
+"""Documents: SDK values as plain data, plain data as MessagePack, and back with every type checked.
+
+::
+
+    SDK value  --to_document-->  dict, list, str …  --pack-->    bytes
+    SDK value  <-from_document-  dict, list, str …  <-unpack--   bytes
+
+The rules of a document are those of `types.payload` in the WIT contract. Nothing here needs more
+than the standard library and `msgpack`, so it runs in any guest.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+import msgpack
+
+from .errors import DocumentError, Problem
+from .vectors import Vector, Vectors
+
+MAX_DEPTH = 64
+"""How deep a document may nest."""
+
+_Decode = Callable[[Any, str, list[Problem]], Any]
+_SCALARS = (str, int, float, bytes)
+
+
+def to_document(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """An SDK value as plain data: maps, lists, strings, numbers, bytes, booleans, none.
+
+    Raises `DocumentError` for what has no place in a document (another type, a key that isn't a
+    string, more than `MAX_DEPTH` levels).
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, _SCALARS):
+        return value
+    if depth == 0:
+        raise DocumentError(f"a document may nest {MAX_DEPTH} deep; this is deeper")
+    if isinstance(value, Vector):
+        return value.data
+    if isinstance(value, Vectors):
+        return {"dims": value.dims, "data": value.data}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_document(getattr(value, f.name), depth - 1) for f in fields(value)}
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise DocumentError(f"keys of a map are strings; {key!r} is not")
+        return {key: to_document(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_document(item, depth - 1) for item in value]
+    raise DocumentError(
+        f"a {type(value).__name__} can't be in a document: use strings, numbers, booleans, "
+        "bytes, none, lists and maps"
+    )
+
+
+def pack(document: Any) -> bytes:
+    """Plain data as MessagePack. Raises `DocumentError` for what MessagePack can't hold."""
+    try:
+        return cast("bytes", msgpack.packb(document, use_bin_type=True))
+    except (TypeError, ValueError, OverflowError, RecursionError, UnicodeError) as error:
+        raise DocumentError(f"can't be written as MessagePack: {error}") from None
+
+
+def unpack(data: bytes) -> Any:
+    """MessagePack as plain data. Raises `DocumentError` for whatever the rules forbid."""
+    try:
+        document = msgpack.unpackb(
+            data, raw=False, strict_map_key=True, object_pairs_hook=_strict_map, ext_hook=_no_ext
+        )
+    except DocumentError:
+        raise
+    except (ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
+        # ValueError is also the base of msgpack's own errors: format, extra data, stack.
+        reason = str(error) or type(error).__name__
+        raise DocumentError(f"is not a MessagePack document: {reason}") from None
+    check_depth(document)
+    return document
+
+
+def check_depth(document: Any) -> None:
+    """Raises `DocumentError` if plain data nests deeper than `MAX_DEPTH`."""
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        deeper: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                deeper.extend(v for v in node.values() if isinstance(v, (dict, list)))
+            elif isinstance(node, list):
+                deeper.extend(v for v in node if isinstance(v, (dict, list)))
+        if not deeper:
+            return
+        level = deeper
+    raise DocumentError(f"a document may nest {MAX_DEPTH} deep; this is deeper")
+
+
+def _strict_map(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if type(key) is not str:
+            raise DocumentError("keys of a map are strings; this document has another")
+        if key in made:
+            raise DocumentError(f"keys of a map appear once; {key!r} is there twice")
+        made[key] = value
+    return made
+
+
+def _no_ext(code: int, data: bytes) -> Any:
+    raise DocumentError(f"extension types are not used; this document has type {code}")
+
+
+def from_document(wanted: Any, document: Any, what: str | None = None) -> Any:
+    """Plain data as an SDK value of the type `wanted`, every field checked, nothing converted.
+
+    Unknown keys are faults. Raises `DocumentError` that lists every fault; `what` names the
+    document in its message.
+    """
+    problems: list[Problem] = []
+    value = _decoder(wanted)(document, "", problems)
+    if problems:
+        name = what or getattr(wanted, "__name__", str(wanted))
+        raise DocumentError(f"{name} does not fit its schema", problems)
+    return value
+
+
+def _decoder(wanted: Any) -> _Decode:
+    return _build_decoder(wanted)
+
+
+@cache
+def _build_decoder(wanted: Any) -> _Decode:
+    origin = get_origin(wanted)
+    if wanted is Any:
+        return lambda value, path, problems: value
+    if wanted is type(None):
+        return _exactly("nil", lambda value: value is None)
+    if wanted in _PLAIN:
+        return _PLAIN[wanted]
+    if origin is Literal:
+        choices = get_args(wanted)
+        shown = " or ".join(repr(choice) for choice in choices)
+        return _exactly(shown, lambda value: isinstance(value, str) and value in choices)
+    if origin in (Union, types.UnionType):
+        return _union(get_args(wanted))
+    if origin is tuple or origin in (Sequence, list):
+        return _sequence(get_args(wanted)[0])
+    if origin in (Mapping, dict):
+        return _mapping(get_args(wanted)[1])
+    if isinstance(wanted, type) and issubclass(wanted, Enum):
+        return _enum(wanted)
+    if is_dataclass(wanted):
+        return _record(wanted)
+    raise TypeError(f"no document schema for {wanted!r}")
+
+
+def _describe(value: Any) -> str:
+    if value is None:
+        return "nil"
+    names: dict[type, str] = {dict: "a map", list: "a list", str: "text", bytes: "bin"}
+    name = names.get(type(value))
+    shown = repr(value)
+    if name is None or (isinstance(value, str) and len(shown) <= 40):
+        return shown if len(shown) <= 40 else shown[:40] + "…"
+    return name
+
+
+def _exactly(expected: str, fits: Callable[[Any], bool]) -> _Decode:
+    def decode(value: Any, path: str, problems: list[Problem]) -> Any:
+        if not fits(value):
+            problems.append(Problem(path, f"expected {expected}, got {_describe(value)}"))
+        return value
+
+    return decode
+
+
+def _decode_float(value: Any, path: str, problems: list[Problem]) -> Any:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        problems.append(Problem(path, f"expected a finite number, got {_describe(value)}"))
+        return value
+    return float(value)
+
+
+def _decode_vector(value: Any, path: str, problems: list[Problem]) -> Any:
+    if isinstance(value, bytes):
+        try:
+            return Vector.from_bytes(value)
+        except ValueError as error:
+            problems.append(Problem(path, str(error)))
+            return value
+    problems.append(Problem(path, f"expected bin of float32, got {_describe(value)}"))
+    return value
+
+
+def _decode_vectors(value: Any, path: str, problems: list[Problem]) -> Any:
+    if isinstance(value, dict) and value.keys() == {"dims", "data"}:
+        dims, data = value["dims"], value["data"]
+        if type(dims) is int and isinstance(data, bytes):
+            try:
+                return Vectors.from_bytes(data, dims)
+            except ValueError as error:
+                problems.append(Problem(path, str(error)))
+                return value
+    problems.append(Problem(path, "expected a map of dims (int) and data (bin)"))
+    return value
+
+
+_PLAIN: Mapping[Any, _Decode] = types.MappingProxyType(
+    {
+        str: _exactly("text", lambda value: isinstance(value, str)),
+        bool: _exactly("true or false", lambda value: isinstance(value, bool)),
+        int: _exactly("an integer", lambda value: type(value) is int),
+        bytes: _exactly("bin", lambda value: isinstance(value, bytes)),
+        float: _decode_float,
+        Vector: _decode_vector,
+        Vectors: _decode_vectors,
+    }
+)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _union(members: tuple[Any, ...]) -> _Decode:
+    optional = type(None) in members
+    members = tuple(member for member in members if member is not type(None))
+    tagged = {
+        get_args(get_type_hints(member)["type"])[0]: _decoder(member)
+        for member in members
+        if is_dataclass(member)
+    }
+    others = [_decoder(member) for member in members if not is_dataclass(member)]
+
+    def decode(value: Any, path: str, problems: list[Problem]) -> Any:
+        if value is None and optional:
+            return None
+        if len(members) == 1:
+            return _decoder(members[0])(value, path, problems)
+        if tagged and isinstance(value, dict):
+            chosen = tagged.get(value.get("type"))
+            if chosen is not None:
+                return chosen(value, path, problems)
+            shown = " or ".join(map(repr, tagged))
+            got = _describe(value.get("type"))
+            problems.append(Problem(_join(path, "type"), f"expected {shown}, got {got}"))
+            return value
+        closest: list[Problem] | None = None
+        for attempt in others:
+            found: list[Problem] = []
+            decoded = attempt(value, path, found)
+            if not found:
+                return decoded
+            # A fault inside a value says more than "not this type".
+            if closest is None or any(problem.path != path for problem in found):
+                closest = found
+        problems.extend(closest or [Problem(path, f"expected a map, got {_describe(value)}")])
+        return value
+
+    return decode
+
+
+def _sequence(member: Any) -> _Decode:
+    def decode(value: Any, path: str, problems: list[Problem]) -> Any:
+        if not isinstance(value, (list, tuple)):
+            problems.append(Problem(path, f"expected a list, got {_describe(value)}"))
+            return value
+        one = _decoder(member)
+        return tuple(one(item, f"{path}[{i}]", problems) for i, item in enumerate(value))
+
+    return decode
+
+
+def _mapping(member: Any) -> _Decode:
+    def decode(value: Any, path: str, problems: list[Problem]) -> Any:
+        if not isinstance(value, dict):
+            problems.append(Problem(path, f"expected a map, got {_describe(value)}"))
+            return value
+        one = _decoder(member)
+        return {key: one(item, _join(path, key), problems) for key, item in value.items()}
+
+    return decode
+
+
+def _enum(wanted: type[Enum]) -> _Decode:
+    shown = " or ".join(repr(member.value) for member in wanted)
+
+    def decode(value: Any, path: str, problems: list[Problem]) -> Any:
+        try:
+            return wanted(value)
+        except ValueError:
+            problems.append(Problem(path, f"expected {shown}, got {_describe(value)}"))
+            return value
+
+    return decode
+
+
+def _record(wanted: Any) -> _Decode:
+    hints = get_type_hints(wanted)
+    required = {
+        f.name for f in fields(wanted) if f.default is MISSING and f.default_factory is MISSING
+    }
+
+    def decode(value: Any, path: str, problems: list[Problem]) -> Any:
+        if not isinstance(value, dict):
+            problems.append(Problem(path, f"expected a map, got {_describe(value)}"))
+            return value
+        before = len(problems)
+        made: dict[str, Any] = {}
+        for key, item in value.items():
+            if key in hints:
+                made[key] = _decoder(hints[key])(item, _join(path, key), problems)
+            else:
+                known = ", ".join(hints)
+                problems.append(Problem(_join(path, str(key)), f"unknown key; known are {known}"))
+        for name in sorted(required - made.keys()):
+            problems.append(Problem(_join(path, name), "missing"))
+        return wanted(**made) if len(problems) == before else value
+
+    return decode

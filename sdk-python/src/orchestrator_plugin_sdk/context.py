@@ -1,0 +1,174 @@
+"""What a plugin gets besides its arguments: a logger, an abort signal, time and randomness.
+
+Plugins take time and randomness from here, so that one source runs natively and in a sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from .errors import ErrorKind, PluginCallError
+from .log import NullLogger, PluginLogger
+
+
+class AbortSignal:
+    """Tells whether the caller has given up. Thread-safe; made by an `AbortController`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reason: str | None = None
+        self._listeners: dict[int, Callable[[], None]] = {}
+        self._next_listener = 0
+
+    @property
+    def aborted(self) -> bool:
+        """Whether it has been aborted."""
+        return self._reason is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Why, once it has been."""
+        return self._reason
+
+    def throw_if_aborted(self) -> None:
+        """Raises `PluginCallError` of kind `aborted` if it has been aborted."""
+        if self.aborted:
+            raise PluginCallError(ErrorKind.ABORTED, self.reason or "aborted")
+
+    def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Calls `listener` once on abort, from the aborting thread; at once if it has happened.
+
+        Returns a function that takes the listener away again.
+        """
+        with self._lock:
+            if self._reason is None:
+                key = self._next_listener
+                self._next_listener += 1
+                self._listeners[key] = listener
+                return lambda: self._forget(key)
+        listener()
+        return lambda: None
+
+    def _forget(self, key: int) -> None:
+        with self._lock:
+            self._listeners.pop(key, None)
+
+    def _abort(self, reason: str) -> None:
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+            listeners = list(self._listeners.values())
+            self._listeners.clear()
+        for listener in listeners:
+            listener()
+
+
+class AbortController:
+    """Holds a `signal` and aborts it, from any thread."""
+
+    def __init__(self) -> None:
+        self.signal = AbortSignal()
+
+    def abort(self, reason: str = "aborted by the caller") -> None:
+        """Aborts the signal. The first reason stays."""
+        self.signal._abort(reason)
+
+
+class Services(Protocol):
+    """Time and randomness, as the side of the boundary that the plugin runs on provides them."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits; ends early with an error when the call is aborted or out of time."""
+
+    def wall_time(self) -> float:
+        """Seconds since 1970-01-01T00:00:00Z."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment, never going back."""
+
+    def random_bytes(self, length: int) -> bytes:
+        """Cryptographically secure random bytes."""
+
+
+class NativeServices:
+    """`Services` of the process itself, under asyncio."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits without blocking the event loop."""
+        await asyncio.sleep(seconds)
+
+    def wall_time(self) -> float:
+        """`time.time()`."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """`time.monotonic()`."""
+        return time.monotonic()
+
+    def random_bytes(self, length: int) -> bytes:
+        """`os.urandom(length)`."""
+        return os.urandom(length)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """The surroundings of one call, or of a plugin's `init`.
+
+    `deadline_ms` is what the call may still take when it begins, in milliseconds, if it is bounded.
+    """
+
+    run_id: str | None = None
+    logger: PluginLogger = field(default_factory=NullLogger)
+    abort_signal: AbortSignal = field(default_factory=AbortSignal)
+    deadline_ms: int | None = None
+    services: Services = field(default_factory=NativeServices, repr=False)
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits for `seconds`; ends early with an error when the call is aborted or out of time."""
+        self.abort_signal.throw_if_aborted()
+        await self.services.sleep(seconds)
+        self.abort_signal.throw_if_aborted()
+
+    def wall_time(self) -> float:
+        """Seconds since 1970-01-01T00:00:00Z."""
+        return self.services.wall_time()
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment, never going back."""
+        return self.services.monotonic()
+
+    def random_bytes(self, length: int) -> bytes:
+        """Cryptographically secure random bytes."""
+        return self.services.random_bytes(length)
+
+    def with_(
+        self,
+        *,
+        logger: PluginLogger | None = None,
+        abort_signal: AbortSignal | None = None,
+        deadline_ms: int | None = None,
+        services: Services | None = None,
+    ) -> PluginContext:
+        """A copy with some parts replaced."""
+        return replace(
+            self,
+            logger=logger or self.logger,
+            abort_signal=abort_signal or self.abort_signal,
+            deadline_ms=self.deadline_ms if deadline_ms is None else deadline_ms,
+            services=services or self.services,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """The part of a `PluginContext` that travels in a document."""
+
+    run_id: str | None = None
+    deadline_ms: int | None = None

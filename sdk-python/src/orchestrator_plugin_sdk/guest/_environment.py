@@ -1,0 +1,154 @@
+"""Python's own clocks, randomness, files and output, inside a component that has no WASI.
+
+A component is built with every WASI call replaced by a trap, so that nothing of the operating
+system is there to ask for. What a plugin's source may still use unchanged, `time`, `datetime`,
+`random`, `secrets`, `uuid`, `print`, is carried to the host's imports here. What has no meaning in
+a sandbox raises `PermissionError` instead of ending the instance.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from wit_world.imports import clock as host_clock
+from wit_world.imports import random as host_random
+
+_RANDOM_CHUNK = 65_536
+
+
+def random_bytes(length: int) -> bytes:
+    """Random bytes from the host, however many."""
+    pieces = []
+    while length > 0:
+        piece = min(length, _RANDOM_CHUNK)
+        pieces.append(bytes(host_random.get_bytes(piece)))
+        length -= piece
+    return b"".join(pieces)
+
+
+def sleep(seconds: float) -> None:
+    """Waits on the host, which ends the wait when the call is aborted or out of time."""
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    host_clock.sleep(round(seconds * 1000))
+
+
+class _LogStream(io.TextIOBase):
+    """Standard output or error: each line becomes a log event."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._pending = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._pending = (self._pending + text).split("\n")
+        for line in lines:
+            if line:
+                self._emit(line)
+        return len(text)
+
+
+def _refuse(what: str) -> Callable[..., NoReturn]:
+    def refused(*args: Any, **kwargs: Any) -> NoReturn:
+        raise PermissionError(f"{what} is not there in a sandboxed plugin")
+
+    return refused
+
+
+_REFUSED_OS = [
+    "access",
+    "chdir",
+    "chmod",
+    "close",
+    "fdopen",
+    "fstat",
+    "fsync",
+    "ftruncate",
+    "getcwd",
+    "link",
+    "listdir",
+    "lseek",
+    "lstat",
+    "makedirs",
+    "mkdir",
+    "open",
+    "pread",
+    "pwrite",
+    "read",
+    "readlink",
+    "remove",
+    "rename",
+    "replace",
+    "rmdir",
+    "scandir",
+    "stat",
+    "symlink",
+    "truncate",
+    "unlink",
+    "utime",
+    "walk",
+    "write",
+]
+
+
+def use_pure_python_datetime() -> None:
+    """Makes `datetime` ask `time` what time it is. Called before a plugin is imported: the C
+    implementation asks the operating system, which is not there."""
+    if "datetime" not in sys.modules:
+        sys.modules["_datetime"] = None  # type: ignore[assignment]
+
+
+def install(emit_output: Callable[[str, str], None]) -> None:
+    """Puts everything in place. `emit_output(level, line)` takes what the plugin prints.
+
+    Called at the first call of an instance, not at the build: building imports the plugin, and an
+    import may read files.
+    """
+    time.time = lambda: host_clock.wall_now() / 1e9
+    time.time_ns = host_clock.wall_now
+    time.monotonic = time.perf_counter = lambda: host_clock.monotonic_now() / 1e9
+    time.monotonic_ns = time.perf_counter_ns = host_clock.monotonic_now
+    time.process_time = time.thread_time = time.monotonic
+    time.process_time_ns = time.thread_time_ns = time.monotonic_ns
+    time.sleep = sleep  # type: ignore[assignment]  # the same, by a simpler signature
+    _default_to_now("gmtime", "localtime", "ctime")
+    plain_strftime, plain_asctime = time.strftime, time.asctime
+    time.strftime = lambda form, when=None: plain_strftime(form, when or time.gmtime())
+    time.asctime = lambda when=None: plain_asctime(when or time.gmtime())
+
+    os.urandom = random_bytes
+    random._urandom = random_bytes  # type: ignore[attr-defined]
+    random.seed(random_bytes(32))
+
+    sys.stdout = _LogStream(lambda line: emit_output("info", line))
+    sys.stderr = _LogStream(lambda line: emit_output("warning", line))
+    sys.stdin = io.StringIO("")
+
+    builtins.open = io.open = _refuse("the file system")
+    for name in _REFUSED_OS:
+        if hasattr(os, name):
+            setattr(os, name, _refuse("the file system"))
+    # A late import would look for a file; without a path to look in, it is an ImportError.
+    sys.path[:] = []
+    sys.path_importer_cache.clear()
+    sys.path_hooks[:] = []
+
+
+def _default_to_now(*names: str) -> None:
+    for name in names:
+        plain = getattr(time, name)
+        setattr(
+            time,
+            name,
+            lambda seconds=None, plain=plain: plain(time.time() if seconds is None else seconds),
+        )

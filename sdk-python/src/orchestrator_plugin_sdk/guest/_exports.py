@@ -1,0 +1,206 @@
+"""A plugin class as the export classes that componentize-py looks for.
+
+One instance of a component holds one plugin. Its methods may be plain or `async`: a coroutine is
+run to its end inside the call that made it, and the only thing it can wait for is the host
+(`ctx.sleep`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+from componentize_py_types import Err
+from wit_world.imports import abort as host_abort
+from wit_world.imports import clock as host_clock
+from wit_world.imports import log as host_log
+from wit_world.imports import types as wit
+
+from ..codec import from_document, pack, to_document, unpack
+from ..context import AbortSignal, CallContext, PluginContext
+from ..contract import KINDS, Operation
+from ..errors import DocumentError, ErrorKind, PluginCallError
+from ..log import LogEvent, LogLevel, PluginLogger
+from ..manifest import PluginType
+from ..payload import PayloadEncoding, choose_encoding, from_text, to_text
+from ..plugin import Plugin
+from ..vectors import Vectors
+from . import _environment
+
+T = TypeVar("T")
+_HOST_READS: tuple[PayloadEncoding, ...] = ("bytes", "latin1", "base64")
+
+
+class _HostLogger(PluginLogger):
+    def emit(self, event: LogEvent) -> None:
+        host_log.emit(_to_payload(event))
+
+
+class _HostAbortSignal(AbortSignal):
+    @property
+    def aborted(self) -> bool:
+        return bool(host_abort.is_aborted())
+
+    @property
+    def reason(self) -> str | None:
+        return "aborted by the caller" if self.aborted else None
+
+
+class _HostServices:
+    async def sleep(self, seconds: float) -> None:
+        _environment.sleep(seconds)
+
+    def wall_time(self) -> float:
+        return float(host_clock.wall_now()) / 1e9
+
+    def monotonic(self) -> float:
+        return float(host_clock.monotonic_now()) / 1e9
+
+    def random_bytes(self, length: int) -> bytes:
+        return _environment.random_bytes(length)
+
+
+def _to_payload(value: Any) -> Any:
+    document = pack(to_document(value))
+    encoding = choose_encoding(document, _HOST_READS)
+    if encoding == "bytes":
+        return wit.Payload_Bytes(document)
+    text = to_text(encoding, document)
+    return wit.Payload_Latin1(text) if encoding == "latin1" else wit.Payload_Base64(text)
+
+
+def _from_payload(payload: Any) -> dict[str, Any]:
+    if isinstance(payload, wit.Payload_Bytes):
+        document = payload.value
+    elif isinstance(payload, wit.Payload_Latin1):
+        document = from_text("latin1", payload.value)
+    else:
+        document = from_text("base64", payload.value)
+    unpacked = unpack(document)
+    if not isinstance(unpacked, dict):
+        raise DocumentError("a call's document is a map")
+    return unpacked
+
+
+def _to_err(error: BaseException) -> Err[Any]:
+    if isinstance(error, DocumentError):
+        said = PluginCallError(ErrorKind.INVALID_REQUEST, str(error))
+    else:
+        said = PluginCallError.from_exception(error)
+    kind = getattr(wit.ErrorKind, said.kind.name)
+    return Err(wit.Error(kind, said.message, said.retryable, said.retry_after_ms))
+
+
+def _finish(value: Any) -> Any:
+    """The result of a coroutine, or the value itself."""
+    if not inspect.isawaitable(value):
+        return value
+    steps = value.__await__()
+    try:
+        next(steps)
+    except StopIteration as done:
+        return done.value
+    raise RuntimeError(
+        "a sandboxed plugin has no event loop: await only your own coroutines and ctx.sleep()"
+    )
+
+
+class _Guest:
+    """The plugin of this instance and the surroundings of its calls."""
+
+    def __init__(self, create_plugin: Callable[[], Plugin]) -> None:
+        self._create_plugin = create_plugin
+        self._plugin: Plugin | None = None
+        self._logger = _HostLogger()
+
+    def _emit_output(self, level: str, line: str) -> None:
+        self._logger.emit(LogEvent(line, type="output", level=cast("LogLevel", level)))
+
+    def call(self, operation: Operation, payload: Any) -> Any:
+        """Runs one operation; gives what the plugin's method gave."""
+        if self._plugin is None:
+            if operation.method != "init":
+                raise PluginCallError(ErrorKind.INTERNAL, "init has not been called")
+            _environment.install(self._emit_output)
+            self._plugin = self._create_plugin()
+        document = {} if payload is None else _from_payload(payload)
+        arguments: list[Any] = [
+            from_document(wanted, document.get(name), name)
+            for name, wanted in operation.arguments.items()
+        ]
+        if operation.with_context:
+            arguments.insert(operation.context_position, self._context(document.get("context", {})))
+        return _finish(getattr(self._plugin, operation.method)(*arguments))
+
+    def _context(self, document: Mapping[str, Any]) -> PluginContext:
+        context = from_document(CallContext, document, "context")
+        return PluginContext(
+            run_id=context.run_id,
+            logger=self._logger,
+            abort_signal=_HostAbortSignal(),
+            deadline_ms=context.deadline_ms,
+            services=_HostServices(),
+        )
+
+
+class EventStream:
+    """An `async` generator (or any iterable) as the contract's `event-stream` resource."""
+
+    def __init__(self, events: Any) -> None:
+        self._asynchronous = hasattr(events, "__aiter__")
+        self._events = events.__aiter__() if self._asynchronous else iter(events)
+
+    def next(self) -> Any:
+        """The next event's payload, or none at the end."""
+        try:
+            event = _finish(self._events.__anext__()) if self._asynchronous else next(self._events)
+        except (StopAsyncIteration, StopIteration):
+            return None
+        except BaseException as error:
+            raise _to_err(error) from None
+        return _to_payload(event)
+
+    def __exit__(self, *exc: object) -> None:
+        """The caller has dropped the stream: the generator's `finally` blocks run."""
+        close = getattr(self._events, "aclose", None) or getattr(self._events, "close", None)
+        if close is not None:
+            _finish(close())
+
+    def __enter__(self) -> EventStream:
+        return self
+
+
+def _as_result(operation: Operation, value: Any) -> Any:
+    if operation.form == "nothing":
+        return None
+    if operation.form == "stream":
+        return EventStream(value)
+    if operation.form == "scalar":
+        return value
+    if operation.result is Vectors and not isinstance(value, Vectors):
+        value = Vectors(value)
+    return _to_payload(value)
+
+
+def _export(guest: _Guest, operation: Operation) -> Callable[..., Any]:
+    def exported(self: Any, call: Any = None) -> Any:
+        try:
+            return _as_result(operation, guest.call(operation, call))
+        except BaseException as error:
+            raise _to_err(error) from None
+
+    return exported
+
+
+def export_plugin(kind: PluginType | str, create_plugin: Callable[[], Plugin]) -> Iterable[Any]:
+    """The export classes for a plugin of this kind: `(Lifecycle, <the kind's interface>)`."""
+    guest = _Guest(create_plugin)
+    by_interface: dict[str, dict[str, Any]] = {}
+    for operation in KINDS[PluginType(kind)].operations:
+        methods = by_interface.setdefault(operation.interface, {})
+        methods[operation.function.replace("-", "_")] = _export(guest, operation)
+    return [
+        type("".join(map(str.title, interface.split("-"))), (), methods)
+        for interface, methods in by_interface.items()
+    ]

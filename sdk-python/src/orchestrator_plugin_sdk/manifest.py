@@ -1,0 +1,145 @@
+"""The manifest: what a plugin says about itself before any of it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, cast
+
+from .codec import from_document
+from .errors import DocumentError, PluginValidationError, PluginVersionMismatchError, Problem
+from .payload import PayloadEncoding
+from .version import SDK_VERSION, SdkVersionRange
+
+
+class PluginType(str, Enum):
+    """The four kinds of plugins."""
+
+    PROVIDER = "provider"
+    EMBEDDER = "embedder"
+    VECTOR_MEMORY_BACKEND = "vector_memory_backend"
+    TOOL_EXECUTOR = "tool_executor"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLimits:
+    """The limits a plugin can do with. They lower the operator's, never raise them.
+
+    Each has the meaning and unit of the host's limit of the same name; none means the operator's.
+    """
+
+    fuel: int | None = None
+    deadline_ms: int | None = None
+    memory_bytes: int | None = None
+    document_in_bytes: int | None = None
+    document_out_bytes: int | None = None
+    log_events: int | None = None
+    log_bytes: int | None = None
+    stream_events: int | None = None
+    concurrent_calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PluginManifest:
+    """What a plugin says about itself.
+
+    `name` is lower case, of letters, digits and dashes; `version` is the plugin's own, as in
+    semantic versioning. `payload_encodings` are the forms of a payload that a component reads, as
+    `bytes` always is. `stateful` says that its calls depend on earlier ones, so that they must all
+    go to one instance; unless set, it is true for vector memory backends alone.
+    """
+
+    name: str
+    type: PluginType
+    sdk_version: SdkVersionRange
+    version: str
+    description: str = ""
+    author: str | None = None
+    license: str | None = None
+    homepage: str | None = None
+    payload_encodings: tuple[PayloadEncoding, ...] = ("bytes",)
+    stateful: bool | None = None
+    limits: ManifestLimits = field(default_factory=ManifestLimits)
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether all calls must go to one instance."""
+        if self.stateful is None:
+            return self.type is PluginType.VECTOR_MEMORY_BACKEND
+        return self.stateful
+
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_VERSION = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+)
+
+
+def validate_manifest(manifest: PluginManifest | Mapping[str, Any]) -> PluginManifest:
+    """The manifest, checked. The one check, of native plugins and components alike.
+
+    Raises `PluginValidationError` that lists every fault.
+    """
+    document = _as_document(manifest)
+    name = document.get("name")
+    title = f"the manifest of plugin {name!r}" if isinstance(name, str) else "the manifest"
+    try:
+        checked = from_document(PluginManifest, document)
+    except DocumentError as error:
+        raise PluginValidationError(f"{title} is not valid:", error.problems) from None
+    problems = list(_problems(checked))
+    if problems:
+        raise PluginValidationError(f"{title} is not valid:", problems)
+    return cast("PluginManifest", checked)
+
+
+def _as_document(manifest: PluginManifest | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(manifest, PluginManifest):
+        from .codec import to_document
+
+        try:
+            return cast("dict[str, Any]", to_document(manifest))
+        except DocumentError as error:
+            raise PluginValidationError(f"the manifest is not valid: {error}") from None
+    if not isinstance(manifest, Mapping):
+        raise PluginValidationError(
+            f"the manifest is not valid: expected a map, got {type(manifest).__name__}"
+        )
+    return dict(manifest)
+
+
+def _problems(manifest: PluginManifest) -> list[Problem]:
+    found: list[Problem] = []
+    if not _NAME.fullmatch(manifest.name) or len(manifest.name) > 64:
+        found.append(
+            Problem(
+                "name",
+                "expected lower-case letters and digits with single dashes between, at most 64 "
+                f"characters, got {manifest.name[:80]!r}",
+            )
+        )
+    if not _VERSION.fullmatch(manifest.version):
+        found.append(
+            Problem("version", f"expected a version like 1.0.0, got {manifest.version[:80]!r}")
+        )
+    wanted = manifest.sdk_version
+    if wanted.min_version < 1:
+        found.append(Problem("sdk_version.min_version", "expected 1 or more"))
+    if wanted.max_version is not None and wanted.max_version < wanted.min_version:
+        found.append(Problem("sdk_version.max_version", f"expected {wanted.min_version} or more"))
+    for name in ManifestLimits.__slots__:
+        value = getattr(manifest.limits, name)
+        if value is not None and value < (0 if name.startswith("log_") else 1):
+            found.append(Problem(f"limits.{name}", f"expected a positive number, got {value}"))
+    return found
+
+
+def check_version(manifest: PluginManifest) -> None:
+    """The one version check. Raises `PluginVersionMismatchError`."""
+    if not manifest.sdk_version.includes(SDK_VERSION):
+        raise PluginVersionMismatchError(manifest.name, manifest.sdk_version, SDK_VERSION)

@@ -1,0 +1,107 @@
+"""A plugin's source folder: `plugin.toml` beside Python modules.
+
+`plugin.toml` is the manifest, with one more table that says how to make the plugin::
+
+    name = "my-plugin"
+    type = "provider"
+    version = "1.0.0"
+    sdk_version = { min_version = 1 }
+
+    [build]
+    language = "python"
+    entry = "my_plugin:create_plugin"
+
+The same folder runs natively (`load_project`) and builds to a component.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .codec import from_document
+from .errors import DocumentError, PluginValidationError
+from .manifest import PluginManifest, validate_manifest
+from .plugin import Plugin, PluginExport
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """How a plugin is made: `entry` is `module:callable`, the module beside `plugin.toml`."""
+
+    language: Literal["python"]
+    entry: str
+
+    @property
+    def module(self) -> str:
+        """The module part of `entry`."""
+        return self.entry.partition(":")[0]
+
+    @property
+    def attribute(self) -> str:
+        """The callable part of `entry`."""
+        return self.entry.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginProject:
+    """A source folder, read and checked."""
+
+    directory: Path
+    manifest: PluginManifest
+    build: BuildSettings
+
+
+def read_project(directory: Path | str) -> PluginProject:
+    """Reads `plugin.toml` of a source folder. Raises `PluginValidationError`."""
+    directory = Path(directory)
+    path = directory / "plugin.toml"
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PluginValidationError(f"there is no plugin.toml in {directory}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PluginValidationError(f"{path} is not valid TOML: {error}") from None
+    build = document.pop("build", None)
+    manifest = validate_manifest(document)
+    if build is None:
+        raise PluginValidationError(f"{path} has no [build] table: it says how to make the plugin")
+    try:
+        settings: BuildSettings = from_document(BuildSettings, build, "build")
+    except DocumentError as error:
+        raise PluginValidationError(f"{path} is not valid: [build]", error.problems) from None
+    if not settings.module.isidentifier() or not settings.attribute.isidentifier():
+        raise PluginValidationError(
+            f"{path} is not valid: build.entry is 'module:callable', got {settings.entry!r}"
+        )
+    return PluginProject(directory, manifest, settings)
+
+
+def load_project(directory: Path | str) -> PluginExport[Plugin]:
+    """The export of a source folder, imported into this process: trusted, not sandboxed.
+
+    Raises `PluginValidationError`, also for whatever importing it raises.
+    """
+    project = read_project(directory)
+    path = project.directory / f"{project.build.module}.py"
+    name = f"_orchestrator_plugin_{project.manifest.name.replace('-', '_')}_{project.build.module}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise PluginValidationError(f"there is no {path}, which build.entry names")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being run
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginValidationError(
+            f"{path} could not be imported: {type(error).__name__}: {error}"
+        ) from error
+    create = getattr(module, project.build.attribute, None)
+    if not callable(create):
+        raise PluginValidationError(f"{path} has no callable {project.build.attribute!r}")
+    return PluginExport(project.manifest, create)
