@@ -34,7 +34,7 @@ from .native import (
 )
 from .payload import PayloadEncoding
 from .plugin import HealthCheckResult, Plugin, PluginConfig, PluginExport
-from .project import BuildSettings, PluginProject, load_project, read_project
+from .project import BuildSettings, PluginProject, load_project, read_manifest, read_project
 from .provider import (
     ContentPart,
     FinishReason,
@@ -143,6 +143,7 @@ __all__ = [
     "load_plugin",
     "load_project",
     "pack",
+    "read_manifest",
     "read_project",
     "safe_load_plugin",
     "to_document",

@@ -26,6 +26,8 @@ from .vectors import Vector, Vectors
 
 MAX_DEPTH = 64
 """How deep a document may nest."""
+MAX_PROBLEMS = 100
+"""How many faults of one document are listed: a hostile one could have millions."""
 
 _Decode = Callable[[Any, str, list[Problem]], Any]
 _SCALARS = (str, int, float, bytes)
@@ -43,10 +45,10 @@ def to_document(value: Any, depth: int = MAX_DEPTH) -> Any:
         return value.value
     if isinstance(value, _SCALARS):
         return value
-    if depth == 0:
-        raise DocumentError(f"a document may nest {MAX_DEPTH} deep; this is deeper")
     if isinstance(value, Vector):
         return value.data
+    if depth == 0:
+        raise DocumentError(f"a document may nest {MAX_DEPTH} deep; this is deeper")
     if isinstance(value, Vectors):
         return {"dims": value.dims, "data": value.data}
     if is_dataclass(value) and not isinstance(value, type):
@@ -84,24 +86,27 @@ def unpack(data: bytes) -> Any:
         # ValueError is also the base of msgpack's own errors: format, extra data, stack.
         reason = str(error) or type(error).__name__
         raise DocumentError(f"is not a MessagePack document: {reason}") from None
-    check_depth(document)
+    _check_nodes(document)
     return document
 
 
-def check_depth(document: Any) -> None:
-    """Raises `DocumentError` if plain data nests deeper than `MAX_DEPTH`."""
-    level: list[Any] = [document]
-    for _ in range(MAX_DEPTH + 1):
+_NODES = (dict, list, msgpack.Timestamp)
+
+
+def _check_nodes(document: Any) -> None:
+    """Refuses more than `MAX_DEPTH` levels, and timestamps, which msgpack gives to no hook."""
+    level, depth = [document], 0
+    while level:
         deeper: list[Any] = []
         for node in level:
-            if isinstance(node, dict):
-                deeper.extend(v for v in node.values() if isinstance(v, (dict, list)))
-            elif isinstance(node, list):
-                deeper.extend(v for v in node if isinstance(v, (dict, list)))
-        if not deeper:
-            return
-        level = deeper
-    raise DocumentError(f"a document may nest {MAX_DEPTH} deep; this is deeper")
+            if isinstance(node, msgpack.Timestamp):
+                _no_ext(-1, b"")
+            if isinstance(node, (dict, list)):
+                if depth == MAX_DEPTH:
+                    raise DocumentError(f"a document may nest {MAX_DEPTH} deep; this is deeper")
+                inside = node.values() if isinstance(node, dict) else node
+                deeper.extend(item for item in inside if isinstance(item, _NODES))
+        level, depth = deeper, depth + 1
 
 
 def _strict_map(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
@@ -119,16 +124,36 @@ def _no_ext(code: int, data: bytes) -> Any:
     raise DocumentError(f"extension types are not used; this document has type {code}")
 
 
+class _ListFullError(Exception):
+    """There are `MAX_PROBLEMS` already."""
+
+
+class _Problems(list[Problem]):
+    """The faults found so far, as many as are listed."""
+
+    def append(self, problem: Problem) -> None:
+        super().append(problem)
+        if len(self) == MAX_PROBLEMS:
+            raise _ListFullError
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.append(problem)
+
+
 def from_document(wanted: Any, document: Any, what: str | None = None) -> Any:
     """Plain data as an SDK value of the type `wanted`, every field checked, nothing converted.
 
-    Unknown keys are faults. Raises `DocumentError` that lists every fault; `what` names the
-    document in its message.
+    Unknown keys are faults. Raises `DocumentError` that lists every fault, or the first
+    `MAX_PROBLEMS`; `what` names the document in its message.
     """
-    problems: list[Problem] = []
-    value = _decoder(wanted)(document, "", problems)
+    problems = _Problems()
+    try:
+        value = _decoder(wanted)(document, "", problems)
+    except _ListFullError:
+        value = None
     if problems:
-        name = what or getattr(wanted, "__name__", str(wanted))
+        name = what or (wanted.__name__ if isinstance(wanted, type) else "the document")
         raise DocumentError(f"{name} does not fit its schema", problems)
     return value
 
@@ -164,14 +189,15 @@ def _build_decoder(wanted: Any) -> _Decode:
 
 
 def _describe(value: Any) -> str:
+    """The value in a few words, however big it is."""
     if value is None:
         return "nil"
-    names: dict[type, str] = {dict: "a map", list: "a list", str: "text", bytes: "bin"}
-    name = names.get(type(value))
-    shown = repr(value)
-    if name is None or (isinstance(value, str) and len(shown) <= 40):
-        return shown if len(shown) <= 40 else shown[:40] + "…"
-    return name
+    if isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() <= 64):
+        return repr(value)
+    if isinstance(value, str) and len(value) <= 40:
+        return repr(value)
+    names = {dict: "a map", list: "a list", str: "text", bytes: "bin", int: "a huge integer"}
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _exactly(expected: str, fits: Callable[[Any], bool]) -> _Decode:
@@ -184,10 +210,15 @@ def _exactly(expected: str, fits: Callable[[Any], bool]) -> _Decode:
 
 
 def _decode_float(value: Any, path: str, problems: list[Problem]) -> Any:
-    if type(value) not in (int, float) or not math.isfinite(value):
-        problems.append(Problem(path, f"expected a finite number, got {_describe(value)}"))
-        return value
-    return float(value)
+    if type(value) in (int, float):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    problems.append(Problem(path, f"expected a finite number, got {_describe(value)}"))
+    return value
 
 
 def _decode_vector(value: Any, path: str, problems: list[Problem]) -> Any:
@@ -232,8 +263,15 @@ def _join(path: str, name: str) -> str:
 
 
 def _union(members: tuple[Any, ...]) -> _Decode:
-    optional = type(None) in members
-    members = tuple(member for member in members if member is not type(None))
+    some = tuple(member for member in members if member is not type(None))
+    one = _decoder(some[0]) if len(some) == 1 else _choice(some)
+    if some == members:
+        return one
+    return lambda value, path, problems: None if value is None else one(value, path, problems)
+
+
+def _choice(members: tuple[Any, ...]) -> _Decode:
+    """One of several: of dataclasses by their `type`, of anything else by what fits."""
     tagged = {
         get_args(get_type_hints(member)["type"])[0]: _decoder(member)
         for member in members
@@ -242,22 +280,20 @@ def _union(members: tuple[Any, ...]) -> _Decode:
     others = [_decoder(member) for member in members if not is_dataclass(member)]
 
     def decode(value: Any, path: str, problems: list[Problem]) -> Any:
-        if value is None and optional:
-            return None
-        if len(members) == 1:
-            return _decoder(members[0])(value, path, problems)
         if tagged and isinstance(value, dict):
-            chosen = tagged.get(value.get("type"))
-            if chosen is not None:
-                return chosen(value, path, problems)
+            tag = value.get("type")
+            if isinstance(tag, str) and tag in tagged:
+                return tagged[tag](value, path, problems)
             shown = " or ".join(map(repr, tagged))
-            got = _describe(value.get("type"))
-            problems.append(Problem(_join(path, "type"), f"expected {shown}, got {got}"))
+            problems.append(Problem(_join(path, "type"), f"expected {shown}, got {_describe(tag)}"))
             return value
         closest: list[Problem] | None = None
         for attempt in others:
-            found: list[Problem] = []
-            decoded = attempt(value, path, found)
+            found = _Problems()
+            try:
+                decoded = attempt(value, path, found)
+            except _ListFullError:
+                decoded = None
             if not found:
                 return decoded
             # A fault inside a value says more than "not this type".
@@ -286,7 +322,13 @@ def _mapping(member: Any) -> _Decode:
             problems.append(Problem(path, f"expected a map, got {_describe(value)}"))
             return value
         one = _decoder(member)
-        return {key: one(item, _join(path, key), problems) for key, item in value.items()}
+        made: dict[str, Any] = {}
+        for key, item in value.items():
+            if isinstance(key, str):
+                made[key] = one(item, _join(path, key), problems)
+            else:
+                problems.append(Problem(path, f"keys are text, got {_describe(key)}"))
+        return made
 
     return decode
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from .errors import ErrorKind, PluginCallError
 from .log import NullLogger, PluginLogger
@@ -66,8 +67,14 @@ class AbortSignal:
             self._reason = reason
             listeners = list(self._listeners.values())
             self._listeners.clear()
+        faults: list[Exception] = []
         for listener in listeners:
-            listener()
+            try:
+                listener()
+            except Exception as error:
+                faults.append(error)
+        if faults:
+            raise ExceptionGroup("listeners of an abort failed; all were called", faults)
 
 
 class AbortController:
@@ -77,7 +84,10 @@ class AbortController:
         self.signal = AbortSignal()
 
     def abort(self, reason: str = "aborted by the caller") -> None:
-        """Aborts the signal. The first reason stays."""
+        """Aborts the signal. The first reason stays.
+
+        Calls every listener; raises `ExceptionGroup` of what listeners raised.
+        """
         self.signal._abort(reason)
 
 
@@ -98,11 +108,15 @@ class Services(Protocol):
 
 
 class NativeServices:
-    """`Services` of the process itself, under asyncio."""
+    """`Services` of the process itself, under asyncio or trio."""
 
     async def sleep(self, seconds: float) -> None:
         """Waits without blocking the event loop."""
-        await asyncio.sleep(seconds)
+        trio: Any = sys.modules.get("trio")  # loaded, if it is what runs
+        if trio is not None and trio.lowlevel.in_trio_run():
+            await trio.sleep(seconds)
+        else:
+            await asyncio.sleep(seconds)
 
     def wall_time(self) -> float:
         """`time.time()`."""
@@ -159,10 +173,10 @@ class PluginContext:
         """A copy with some parts replaced."""
         return replace(
             self,
-            logger=logger or self.logger,
-            abort_signal=abort_signal or self.abort_signal,
+            logger=self.logger if logger is None else logger,
+            abort_signal=self.abort_signal if abort_signal is None else abort_signal,
             deadline_ms=self.deadline_ms if deadline_ms is None else deadline_ms,
-            services=services or self.services,
+            services=self.services if services is None else services,
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+"""How much an event matters, least first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, cast
 
-from .codec import from_document
+from .codec import from_document, to_document
 from .errors import DocumentError, PluginValidationError, PluginVersionMismatchError, Problem
 from .payload import PayloadEncoding
 from .version import SDK_VERSION, SdkVersionRange
@@ -75,8 +75,12 @@ class PluginManifest:
 
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+# The pattern of https://semver.org, version 2.0.0
 _VERSION = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
+    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?",
+    re.ASCII,
 )
 
 
@@ -99,18 +103,14 @@ def validate_manifest(manifest: PluginManifest | Mapping[str, Any]) -> PluginMan
 
 
 def _as_document(manifest: PluginManifest | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(manifest, PluginManifest):
-        from .codec import to_document
-
-        try:
-            return cast("dict[str, Any]", to_document(manifest))
-        except DocumentError as error:
-            raise PluginValidationError(f"the manifest is not valid: {error}") from None
-    if not isinstance(manifest, Mapping):
+    if not isinstance(manifest, (PluginManifest, Mapping)):
         raise PluginValidationError(
             f"the manifest is not valid: expected a map, got {type(manifest).__name__}"
         )
-    return dict(manifest)
+    try:
+        return cast("dict[str, Any]", to_document(manifest))
+    except DocumentError as error:
+        raise PluginValidationError(f"the manifest is not valid: {error}") from None
 
 
 def _problems(manifest: PluginManifest) -> list[Problem]:
@@ -134,8 +134,9 @@ def _problems(manifest: PluginManifest) -> list[Problem]:
         found.append(Problem("sdk_version.max_version", f"expected {wanted.min_version} or more"))
     for name in ManifestLimits.__slots__:
         value = getattr(manifest.limits, name)
-        if value is not None and value < (0 if name.startswith("log_") else 1):
-            found.append(Problem(f"limits.{name}", f"expected a positive number, got {value}"))
+        least = 0 if name.startswith("log_") else 1
+        if value is not None and value < least:
+            found.append(Problem(f"limits.{name}", f"expected {least} or more, got {value}"))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from .errors import DocumentError
 
 PayloadEncoding = Literal["bytes", "latin1", "base64"]
+"""The forms of a payload, as the cases of `types.payload` in the WIT contract."""
 
 _SMALL = 8192
 """Bytes up to which `latin1` beats `base64` even for random data."""

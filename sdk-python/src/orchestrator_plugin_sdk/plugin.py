@@ -28,7 +28,8 @@ class HealthCheckResult:
 class Plugin(ABC):
     """The life of a plugin. Implement one of the four subclasses, not this.
 
-    `name` and `sdk_version` repeat the manifest's, and are checked against it.
+    `name` is the manifest's, and checked against it; `sdk_version` is there for whoever holds the
+    plugin, while the manifest's alone decides whether it is loaded.
     """
 
     name: str

@@ -56,15 +56,27 @@ class PluginProject:
     build: BuildSettings
 
 
+def read_manifest(directory: Path | str) -> PluginManifest:
+    """Reads the manifest of a folder's `plugin.toml`. Raises `PluginValidationError`."""
+    document = _read_toml(Path(directory) / "plugin.toml")
+    document.pop("build", None)
+    return validate_manifest(document)
+
+
 def read_project(directory: Path | str) -> PluginProject:
-    """Reads `plugin.toml` of a source folder. Raises `PluginValidationError`."""
+    """Reads `plugin.toml` of a source folder, with its `[build]`.
+
+    Raises `PluginValidationError`.
+    """
     directory = Path(directory)
     path = directory / "plugin.toml"
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PluginValidationError(f"there is no plugin.toml in {directory}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise PluginValidationError(f"{path} could not be read: {error.strerror}") from None
+    except ValueError as error:  # of the TOML, the UTF-8, or a number with thousands of digits
         raise PluginValidationError(f"{path} is not valid TOML: {error}") from None
     build = document.pop("build", None)
     manifest = validate_manifest(document)
@@ -79,6 +91,15 @@ def read_project(directory: Path | str) -> PluginProject:
             f"{path} is not valid: build.entry is 'module:callable', got {settings.entry!r}"
         )
     return PluginProject(directory, manifest, settings)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PluginValidationError(f"{path} can't be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PluginValidationError(f"{path} is not valid TOML: {error}") from None
 
 
 def load_project(directory: Path | str) -> PluginExport[Plugin]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .context import PluginContext
 
 Role = Literal["system", "user", "assistant", "tool"]
+"""Who speaks in a message."""
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "aborted"]
+"""Why an answer ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class ImagePart:
 
 
 ContentPart = Union[TextPart, ImagePart]
+"""One part of a message; `type` tells which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .context import PluginContext
 
 FilterOperator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "not_in", "contains", "exists"]
+"""How a condition compares; `FieldCondition` says what each means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class VectorQueryResult:
 class FieldCondition:
     """A condition on one metadata field; dots go into nested maps (`author.name`).
 
-    `contains` looks for an element in a list or a substring in a text; `exists` compares the
+    `contains` looks for an element in a list or a substring in a text; `in` and `not_in` look for
+    the field in the list `value`, and nothing is in anything but a list; `exists` compares the
     field's presence with `value` (true or false); the orderings hold between two numbers or two
     texts, and are false for anything else. A missing field meets `ne`, `not_in` and
     `exists: false`, nothing more.
@@ -64,7 +66,7 @@ class FieldCondition:
         if self.op == "ne":
             return not present or not _equal(found, self.value)
         if self.op == "not_in":
-            return not present or not any(_equal(found, one) for one in self.value)
+            return not present or not _is_in(found, self.value)
         return present and self._compare(found)
 
     def _compare(self, found: Any) -> bool:
@@ -72,11 +74,11 @@ class FieldCondition:
         if self.op == "eq":
             return _equal(found, wanted)
         if self.op == "in":
-            return any(_equal(found, one) for one in wanted)
+            return _is_in(found, wanted)
         if self.op == "contains":
             if isinstance(found, str):
                 return isinstance(wanted, str) and wanted in found
-            return isinstance(found, (list, tuple)) and any(_equal(one, wanted) for one in found)
+            return _is_in(wanted, found)
         if not (_is_number(found) and _is_number(wanted)) and not (
             isinstance(found, str) and isinstance(wanted, str)
         ):
@@ -94,10 +96,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_in(one: Any, several: Any) -> bool:
+    return isinstance(several, (list, tuple)) and any(_equal(one, other) for other in several)
+
+
 def _equal(one: Any, other: Any) -> bool:
-    """Equality that does not take true for 1."""
+    """Equality of documents: true is not 1, and a tuple is a list."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     return bool(one == other)
 
 

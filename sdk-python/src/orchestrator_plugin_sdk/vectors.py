@@ -17,6 +17,8 @@ VectorLike = Any
 """A `Vector`, a sequence of numbers, or anything one-dimensional with the buffer protocol."""
 
 _BIG_ENDIAN = sys.byteorder == "big"
+_FLOAT32 = ("f", "@f", "=f", ">f" if _BIG_ENDIAN else "<f")
+"""The buffer formats that are this machine's float32."""
 
 
 def _pack(values: VectorLike) -> bytes:
@@ -32,10 +34,14 @@ def _pack(values: VectorLike) -> bytes:
     else:
         if view.ndim != 1:
             raise ValueError(f"a vector has one dimension, this has {view.ndim}")
-        if view.format in ("f", "<f", "=f"):
+        if view.format in _FLOAT32:
             packed = array("f", view.tobytes())
         else:
-            packed = _from_numbers(view.tolist())
+            try:
+                numbers = view.tolist()
+            except NotImplementedError:  # a format that memoryview can't read, its owner may
+                numbers = values
+            packed = _from_numbers(numbers)
     # The sum is infinite or NaN exactly when one of the numbers is, or when finite ones overflow
     # a double, which float32 values can't.
     if not math.isfinite(sum(packed)):
@@ -48,8 +54,10 @@ def _pack(values: VectorLike) -> bytes:
 def _from_numbers(values: Iterable[float]) -> array[float]:
     try:
         return array("f", values)
-    except TypeError:
+    except (TypeError, NotImplementedError):
         raise ValueError("a vector must be a sequence of numbers") from None
+    except OverflowError:
+        raise ValueError("a vector's numbers must be finite float32: one is too large") from None
 
 
 def _unpack(data: bytes) -> memoryview[float]:
@@ -156,6 +164,8 @@ class Vectors(Sequence[Vector]):
             packed = [_pack(row) for row in rows]
             sizes = {len(row) // 4 for row in packed}
         if dims is not None:
+            if dims < 0:
+                raise ValueError(f"dims is 0 or more, got {dims}")
             sizes.add(dims)
         if len(sizes) > 1:
             raise ValueError(f"all vectors must have the same dims; got {sorted(sizes)}")

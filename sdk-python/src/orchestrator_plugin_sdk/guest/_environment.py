@@ -2,7 +2,8 @@
 
 A component is built with every WASI call replaced by a trap, so that nothing of the operating
 system is there to ask for. What a plugin's source may still use unchanged, `time`, `datetime`,
-`random`, `secrets`, `uuid`, `print`, is carried to the host's imports here. What has no meaning in
+`random`, `secrets`, `uuid`, `print`, is carried to the host's imports here (`datetime` because the
+build makes it the pure Python one, which asks `time`). What has no meaning in
 a sandbox raises `PermissionError` instead of ending the instance.
 """
 
@@ -99,13 +100,6 @@ _REFUSED_OS = [
     "walk",
     "write",
 ]
-
-
-def use_pure_python_datetime() -> None:
-    """Makes `datetime` ask `time` what time it is. Called before a plugin is imported: the C
-    implementation asks the operating system, which is not there."""
-    if "datetime" not in sys.modules:
-        sys.modules["_datetime"] = None  # type: ignore[assignment]
 
 
 def install(emit_output: Callable[[str, str], None]) -> None:

@@ -1,0 +1,73 @@
+"""Run plugins of LLM orchestrators: sandboxed WebAssembly components, or trusted Python objects.
+
+>>> from orchestrator_plugin_host import LoadedProvider, PluginHost
+"""
+
+from .component_file import ComponentFile, read_component, with_manifest
+from .discovery import ENTRY_POINT_GROUP, PluginSource
+from .errors import (
+    ConcurrencyLimitError,
+    DeadlineExceededError,
+    DocumentTooLargeError,
+    FuelExhaustedError,
+    InvalidComponentError,
+    LimitExceededError,
+    LogLimitError,
+    MemoryLimitError,
+    PluginAbortedError,
+    PluginBuildError,
+    PluginClosedError,
+    PluginInitError,
+    PluginInputError,
+    PluginNotFoundError,
+    PluginOutputError,
+    PluginRefusedError,
+    PluginTrapError,
+    StreamLimitError,
+)
+from .handles import (
+    LoadedEmbedder,
+    LoadedPlugin,
+    LoadedProvider,
+    LoadedToolExecutor,
+    LoadedVectorMemoryBackend,
+)
+from .host import PluginHost, SafeLoad
+from .limits import Limits
+from .settings import HostSettings, PoolSettings
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "ComponentFile",
+    "ConcurrencyLimitError",
+    "DeadlineExceededError",
+    "DocumentTooLargeError",
+    "FuelExhaustedError",
+    "HostSettings",
+    "InvalidComponentError",
+    "LimitExceededError",
+    "Limits",
+    "LoadedEmbedder",
+    "LoadedPlugin",
+    "LoadedProvider",
+    "LoadedToolExecutor",
+    "LoadedVectorMemoryBackend",
+    "LogLimitError",
+    "MemoryLimitError",
+    "PluginAbortedError",
+    "PluginBuildError",
+    "PluginClosedError",
+    "PluginHost",
+    "PluginInitError",
+    "PluginInputError",
+    "PluginNotFoundError",
+    "PluginOutputError",
+    "PluginRefusedError",
+    "PluginSource",
+    "PluginTrapError",
+    "PoolSettings",
+    "SafeLoad",
+    "StreamLimitError",
+    "read_component",
+    "with_manifest",
+]

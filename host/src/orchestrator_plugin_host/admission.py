@@ -1,0 +1,116 @@
+"""The one door: what is loaded went through here, native and sandboxed alike, before any of it ran.
+
+Pure: reads bytes and values, decides, does nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator_plugin_sdk import (
+    PluginExport,
+    PluginManifest,
+    check_export,
+    check_version,
+    validate_manifest,
+)
+from orchestrator_plugin_sdk.contract import KINDS, Kind
+
+from .component_file import ComponentFile, read_component
+from .errors import DocumentTooLargeError, InvalidComponentError
+from .limits import UNITS, Limits, effective_limits
+from .wit import World, full_name, read_contract
+
+# Every component made by componentize-py exports this besides its world. Never called.
+_HARMLESS_EXPORTS = frozenset({"exports"})
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedPlugin:
+    """A plugin that may be loaded: its manifest, checked, and the limits that hold for it.
+
+    Only this module makes one; the backends take nothing else. `source` is the export of a native
+    plugin, or the file of a component.
+    """
+
+    manifest: PluginManifest
+    kind: Kind
+    limits: Limits
+    source: PluginExport[Any] | ComponentFile
+
+
+def admit_export(export: PluginExport[Any], limits: Limits) -> AdmittedPlugin:
+    """Admits a native plugin.
+
+    Raises `PluginValidationError`, `PluginVersionMismatchError` or `PluginRefusedError`.
+    """
+    manifest = check_export(export)
+    return AdmittedPlugin(
+        manifest, KINDS[manifest.type], effective_limits(limits, manifest), export
+    )
+
+
+def admit_component(data: bytes, limits: Limits) -> AdmittedPlugin:
+    """Admits a component by its bytes, as far as can be told without compiling it.
+
+    The backend compares its types once it is compiled, before it runs. Raises
+    `InvalidComponentError`, `PluginValidationError`, `PluginVersionMismatchError`,
+    `PluginRefusedError` or `DocumentTooLargeError`.
+    """
+    if len(data) > limits.component_bytes:
+        raise DocumentTooLargeError(
+            "(not read yet)",
+            "component_bytes",
+            limits.component_bytes,
+            UNITS["component_bytes"],
+            f"is a file of {len(data):,} bytes",
+        )
+    file = read_component(data)
+    manifest = validate_manifest(file.manifest_document)
+    check_version(manifest)
+    kind = KINDS[manifest.type]
+    effective = effective_limits(limits, manifest)
+    check_names(file, manifest, world_of(kind))
+    return AdmittedPlugin(manifest, kind, effective, file)
+
+
+def world_of(kind: Kind) -> World:
+    """The WIT world of a kind of plugin."""
+    return read_contract().worlds[kind.world]
+
+
+def check_names(file: ComponentFile, manifest: PluginManifest, world: World) -> None:
+    """Raises `InvalidComponentError` unless the names a component imports and exports are those
+    of its world."""
+    allowed = {*world.imports, full_name("types")}
+    for name, sort in file.imports:
+        if name not in allowed or sort != "instance":
+            raise InvalidComponentError(
+                f"plugin {manifest.name!r} imports {name!r}, which this host does not give to a "
+                f"{manifest.type} plugin. {_import_remedy(name)}"
+            )
+    exported = dict(file.exports)
+    missing = world.exports.keys() - exported.keys()
+    if missing:
+        raise InvalidComponentError(
+            f"plugin {manifest.name!r} is of another world than its manifest says: type = "
+            f"{manifest.type.value!r} is the world {world.name!r}, which exports "
+            f"{', '.join(sorted(missing))}; the component exports "
+            f"{', '.join(sorted(exported)) or 'nothing'}"
+        )
+    for name, sort in file.exports:
+        if (name not in world.exports and name not in _HARMLESS_EXPORTS) or sort != "instance":
+            raise InvalidComponentError(
+                f"plugin {manifest.name!r} exports {name!r}, which is not in the world "
+                f"{world.name!r}: remove it from the plugin's world"
+            )
+
+
+def _import_remedy(name: str) -> str:
+    if name.startswith("wasi:"):
+        return (
+            "A plugin has no WASI: take time, randomness and logging from the interfaces of "
+            "orchestrator:plugin, and build with WASI stubbed out (componentize-py --stub-wasi)"
+        )
+    return "The interfaces that plugins may import are those of the package orchestrator:plugin"

@@ -1,0 +1,1 @@
+"""What makes an admitted plugin callable: natively, or in the sandbox. Both speak SDK values."""

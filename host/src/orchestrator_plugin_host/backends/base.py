@@ -1,0 +1,40 @@
+"""What a handle asks of a backend."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
+
+from orchestrator_plugin_sdk.contract import Operation
+
+from ..calls import Call
+
+Isolation = Literal["native", "sandbox"]
+
+
+class Backend(ABC):
+    """A loaded plugin that can be called. Calls run within the scope of a `Call`, which the
+    handle opens; what a backend gives has been validated."""
+
+    isolation: Isolation
+
+    @abstractmethod
+    async def start(self, call: Call) -> None:
+        """Makes the plugin ready: its `init` has run when this returns."""
+
+    @abstractmethod
+    async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
+        """Runs an operation that gives a value, or nothing."""
+
+    @abstractmethod
+    def stream(
+        self, operation: Operation, arguments: Sequence[Any], call: Call
+    ) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+        """Begins an operation that gives a stream. Each step of the iterator runs in a scope of
+        its own; leaving the context ends the stream."""
+
+    @abstractmethod
+    async def close(self, call: Call) -> None:
+        """Shuts the plugin down. No call is under way."""

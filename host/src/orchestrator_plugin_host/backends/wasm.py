@@ -1,0 +1,234 @@
+"""Sandboxed plugins: components in wasmtime, an instance for each call under way."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+from orchestrator_plugin_sdk import (
+    CallContext,
+    DocumentError,
+    ErrorKind,
+    PluginCallError,
+    PluginError,
+    pack,
+    to_document,
+    unpack,
+)
+from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
+from orchestrator_plugin_sdk.payload import choose_encoding, to_text
+
+from ..admission import AdmittedPlugin
+from ..calls import Call
+from ..documents import validate
+from ..errors import MemoryLimitError, PluginInitError, PluginOutputError
+from ..limits import UNITS
+from ..sandbox.imports import payload_bytes
+from ..sandbox.instance import Instance, LoadedComponent, Sandbox
+from ..sandbox.threads import WorkerThreads
+from ..sandbox.values import Err
+from ..settings import PoolSettings
+from ..wit import full_name
+from .base import Backend, Isolation
+from .pool import InstancePool
+
+
+class WasmBackend(Backend):
+    """A component, its pool of initialised instances, and the documents in and out of them."""
+
+    isolation: Isolation = "sandbox"
+
+    def __init__(
+        self,
+        admitted: AdmittedPlugin,
+        config: Mapping[str, Any],
+        *,
+        loaded: LoadedComponent,
+        sandbox: Sandbox,
+        threads: WorkerThreads,
+        pool: PoolSettings,
+        init_call: Callable[[], Call],
+    ) -> None:
+        """`init_call` makes the call that each new instance is initialised in."""
+        self._manifest = admitted.manifest
+        self._config = config
+        self._loaded = loaded
+        self._sandbox = sandbox
+        self._threads = threads
+        self._init_call = init_call
+        if admitted.manifest.keeps_state:
+            pool = PoolSettings(instances=1, idle=1)
+        self._pool = InstancePool(self._make, self._discard, pool)
+
+    async def start(self, call: Call) -> None:
+        """Makes the first instance, so that a plugin whose `init` fails is not loaded."""
+        async with self._pool.borrowed():
+            pass
+
+    async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
+        """Runs the operation on an instance of the pool."""
+        payload = self._payload(operation, arguments, call)
+        async with self._pool.borrowed() as instance:
+            return await self._threads.run(
+                call, lambda: self._invoke(instance, operation, payload, call)
+            )
+
+    @asynccontextmanager
+    async def stream(
+        self, operation: Operation, arguments: Sequence[Any], call: Call
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """Holds an instance until the stream ends or is left."""
+        payload = self._payload(operation, arguments, call)
+        async with AsyncExitStack() as stack:
+            async with call.scope():
+                instance = await stack.enter_async_context(self._pool.borrowed())
+                try:
+                    resource = await self._threads.run(
+                        call, lambda: self._invoke(instance, operation, payload, call)
+                    )
+                except anyio.get_cancelled_exc_class():
+                    instance.usable = False  # it may hold a stream that nobody knows
+                    raise
+            try:
+                yield self._events(instance, resource, operation, call)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._end_stream(instance, resource)
+
+    async def _end_stream(self, instance: Instance, resource: int) -> None:
+        call = self._init_call()  # the stream's own may have run out of time or fuel
+
+        def drop() -> None:
+            if instance.usable:
+                instance.begin(call)
+            instance.drop(resource)
+
+        with contextlib.suppress(PluginError):  # its instance is thrown away, nothing is lost
+            async with call.scope():
+                await self._threads.run(call, drop)
+
+    async def _events(
+        self, instance: Instance, resource: int, operation: Operation, call: Call
+    ) -> AsyncIterator[Any]:
+        interface = full_name(operation.interface)
+
+        def step() -> Any:
+            answer = instance.invoke(interface, "[method]event-stream.next", resource)
+            payload = self._accept(answer, operation, call)
+            return None if payload is None else self._document(payload, operation, call)
+
+        while True:
+            async with call.scope():
+                event = await self._threads.run(call, step)
+            if event is None:
+                return
+            yield event
+
+    async def close(self, call: Call) -> None:
+        """Shuts every idle instance down and frees it."""
+        await self._pool.close()
+
+    # On a worker thread.
+
+    def _invoke(
+        self, instance: Instance, operation: Operation, payload: tuple[str, Any] | None, call: Call
+    ) -> Any:
+        instance.begin(call)
+        arguments = () if payload is None else (payload,)
+        answer = instance.invoke(full_name(operation.interface), operation.function, *arguments)
+        value = self._accept(answer, operation, call)
+        if operation.form == "document":
+            return self._document(value, operation, call)
+        if operation.form == "scalar":
+            return self._validated(value, operation, call)
+        return value
+
+    def _accept(self, answer: Any, operation: Operation, call: Call) -> Any:
+        """What is in a `result`. Raises what the plugin said."""
+        if not isinstance(answer, Err):
+            return answer.value
+        said = answer.value
+        if said["kind"] == ErrorKind.OUT_OF_MEMORY:
+            raise MemoryLimitError(
+                call.plugin,
+                "memory_bytes",
+                call.limits.memory_bytes,
+                UNITS["memory_bytes"],
+                f"ran out of memory in {operation.method}",
+            )
+        raise PluginCallError(
+            said["kind"],
+            said["message"],
+            retryable=said["retryable"],
+            retry_after_ms=said["retry-after-ms"],
+        )
+
+    def _document(self, payload: tuple[str, Any], operation: Operation, call: Call) -> Any:
+        form, value = payload
+        call.check_document_out(len(value) * 3 // 4 if form == "base64" else len(value))
+        try:
+            document = unpack(payload_bytes(payload))
+        except DocumentError as error:
+            raise PluginOutputError(
+                f"what plugin {call.plugin!r} answered to {operation.method} {error}"
+            ) from None
+        return self._validated(document, operation, call)
+
+    def _validated(self, value: Any, operation: Operation, call: Call) -> Any:
+        what = f"what plugin {call.plugin!r} answered to {operation.method}"
+        try:
+            return validate(operation.result, value, what)
+        except DocumentError as error:
+            raise PluginOutputError(str(error)) from None
+
+    # On the event loop.
+
+    def _payload(
+        self, operation: Operation, arguments: Sequence[Any], call: Call
+    ) -> tuple[str, Any] | None:
+        document = dict(zip(operation.arguments, arguments, strict=True))
+        if operation.with_context:
+            document["context"] = CallContext(call.context.run_id, call.deadline_ms_left())
+        elif not document:
+            return None
+        packed = pack(to_document(document))
+        call.check_document_in(len(packed))
+        form = choose_encoding(packed, self._manifest.payload_encodings)
+        return form, packed if form == "bytes" else to_text(form, packed)
+
+    async def _make(self) -> Instance:
+        call = self._init_call()
+        payload = self._payload(INIT, [self._config], call)
+
+        def make() -> Instance:
+            instance = Instance(self._sandbox, self._loaded, call)
+            try:
+                self._invoke(instance, INIT, payload, call)
+            except BaseException:
+                instance.close()
+                raise
+            return instance
+
+        try:
+            async with call.scope():
+                return await self._threads.run(call, make)
+        except PluginCallError as error:
+            raise PluginInitError(
+                f"plugin {call.plugin!r} failed to initialise: {error}"
+            ) from error
+
+    async def _discard(self, instance: Instance) -> None:
+        call = self._init_call()
+
+        def discard() -> None:
+            try:
+                if instance.usable:
+                    self._invoke(instance, SHUTDOWN, None, call)
+            finally:
+                instance.close()
+
+        async with call.scope():
+            await self._threads.run(call, discard)

@@ -1,0 +1,201 @@
+"""One call of a plugin: its deadline, its abort, its budgets. The same for both backends.
+
+A `Call` is made by a handle on the event loop and read by whichever thread runs the plugin.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+from anyio.lowlevel import EventLoopToken, current_token
+from orchestrator_plugin_sdk import (
+    DocumentError,
+    LogEvent,
+    PluginContext,
+    PluginLogger,
+    pack,
+    to_document,
+)
+
+from .errors import (
+    DeadlineExceededError,
+    DocumentTooLargeError,
+    LogLimitError,
+    PluginAbortedError,
+    PluginError,
+    StreamLimitError,
+)
+from .limits import UNITS, Limits
+
+
+def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
+    """Runs `function` on an event loop soon, from any thread, without waiting for it.
+
+    Does nothing if the loop has ended.
+    """
+    loop: Any = token.native_token
+    schedule = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    try:
+        schedule(function)
+    except RuntimeError:  # asyncio: the loop is closed; trio's RunFinishedError is one too
+        return
+
+
+class Call:
+    """The state of one call. Thread-safe where both sides use it."""
+
+    def __init__(self, plugin: str, limits: Limits, context: PluginContext) -> None:
+        self.plugin = plugin
+        self.limits = limits
+        self.context = context.with_(logger=_MeteredLogger(self, context.logger))
+        self._left = limits.deadline_ms / 1000
+        self._resumed_at: float | None = None
+        self._interrupted = threading.Event()
+        self._reason: PluginError | None = None
+        self._log_events = 0
+        self._log_bytes = 0
+        self._stream_events = 0
+        self._lock = threading.Lock()
+
+    # Time.
+
+    def left(self) -> float:
+        """Seconds until the deadline; negative after it. The clock stands between the events of a
+        stream."""
+        if self._resumed_at is None:
+            return self._left
+        return self._left - (time.monotonic() - self._resumed_at)
+
+    def deadline_ms_left(self) -> int:
+        """Milliseconds until the deadline, at least 1: what a plugin is told."""
+        return max(1, int(self.left() * 1000))
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        self._resumed_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._left = self.left()
+            self._resumed_at = None
+
+    # Ends.
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the caller has given up, or time has run out."""
+        return self._interrupted.is_set() or self.left() <= 0
+
+    def interrupt(self, reason: PluginError) -> None:
+        """Ends the call, from any thread. The first reason stays."""
+        with self._lock:
+            if self._reason is None:
+                self._reason = reason
+        self._interrupted.set()
+
+    def check(self) -> None:
+        """Raises why the call must end, if it must."""
+        if self._interrupted.is_set():
+            raise self.reason()
+        if self.left() <= 0:
+            raise self.out_of_time()
+
+    def reason(self) -> PluginError:
+        """Why the call was ended."""
+        return self._reason or self.out_of_time()
+
+    def out_of_time(self) -> DeadlineExceededError:
+        """The error of a deadline."""
+        return DeadlineExceededError(*self._limit("deadline_ms"), "took too long")
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps for the plugin, on its thread. Raises why the call must end, if it must."""
+        until = time.monotonic() + seconds
+        while True:
+            self.check()
+            rest = min(until - time.monotonic(), self.left())
+            if rest <= 0 and time.monotonic() >= until:
+                return
+            self._interrupted.wait(max(rest, 0))
+
+    @asynccontextmanager
+    async def scope(self) -> AsyncIterator[None]:
+        """Runs a piece of the call on the event loop, and ends it at the deadline or on abort.
+
+        Raises `DeadlineExceededError` or `PluginAbortedError`.
+        """
+        token = current_token()
+        signal = self.context.abort_signal
+        with self._running():
+            cancelling = anyio.CancelScope(deadline=anyio.current_time() + self.left())
+
+            def abort() -> None:
+                self.interrupt(
+                    PluginAbortedError(f"plugin {self.plugin!r}: {signal.reason or 'aborted'}")
+                )
+                call_soon(token, cancelling.cancel)
+
+            forget = signal.add_listener(abort)
+            try:
+                self.check()
+                with cancelling:
+                    yield
+                if cancelling.cancelled_caught:
+                    raise self.reason()
+            finally:
+                forget()
+
+    # Budgets.
+
+    def count_stream_event(self) -> None:
+        """Counts an event of a stream. Raises `StreamLimitError`."""
+        self._stream_events += 1
+        if self._stream_events > self.limits.stream_events:
+            raise StreamLimitError(*self._limit("stream_events"), "streamed too many events")
+
+    def count_log_event(self, size: int) -> None:
+        """Counts a log event of `size` bytes. Raises `LogLimitError`."""
+        self._log_events += 1
+        self._log_bytes += size
+        if self._log_events > self.limits.log_events:
+            raise LogLimitError(*self._limit("log_events"), "logged too many events")
+        if self._log_bytes > self.limits.log_bytes:
+            raise LogLimitError(*self._limit("log_bytes"), "logged too many bytes")
+
+    def check_document_in(self, size: int) -> None:
+        """Raises `DocumentTooLargeError` for a document that is too large to pass in."""
+        if size > self.limits.document_in_bytes:
+            raise DocumentTooLargeError(
+                *self._limit("document_in_bytes"), f"was to get a document of {size:,} bytes"
+            )
+
+    def check_document_out(self, size: int) -> None:
+        """Raises `DocumentTooLargeError` for a document that is too large to take."""
+        if size > self.limits.document_out_bytes:
+            raise DocumentTooLargeError(
+                *self._limit("document_out_bytes"), f"gave a document of {size:,} bytes"
+            )
+
+    def _limit(self, name: str) -> tuple[str, str, int, str]:
+        return self.plugin, name, getattr(self.limits, name), UNITS[name]
+
+
+class _MeteredLogger(PluginLogger):
+    """The caller's logger, counted. Both backends log through it."""
+
+    def __init__(self, call: Call, target: PluginLogger) -> None:
+        self._call = call
+        self._target = target
+
+    def emit(self, event: LogEvent) -> None:
+        try:
+            size = len(pack(to_document(event)))
+        except DocumentError as error:
+            raise ValueError(f"a log event {error}") from None
+        self._call.count_log_event(size)
+        self._target.emit(event)

@@ -1,0 +1,236 @@
+"""A component's bytes, read without running or compiling any of them.
+
+Gives the manifest it carries, the names it imports and exports, and its memories. Everything here
+works on bytes that an enemy may have written: each length is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from orchestrator_plugin_sdk import DocumentError, PluginManifest, pack, to_document, unpack
+from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
+
+from .errors import InvalidComponentError
+
+_MAGIC = b"\0asm"
+_MODULE = b"\x01\x00\x00\x00"
+_COMPONENT = b"\x0d\x00\x01\x00"
+_MAX_NAME = 4096
+_MAX_NESTING = 16
+_SORTS = ("core", "func", "value", "type", "component", "instance")
+
+
+@dataclass(frozen=True)
+class ComponentFile:
+    """A component: its bytes, the SHA-256 `digest` of them, and what they say.
+
+    `imports` and `exports` are names with their sort (`instance`, `func`, …); `memories` is how
+    many linear memories its modules define.
+    """
+
+    data: bytes
+    digest: str
+    imports: tuple[tuple[str, str], ...]
+    exports: tuple[tuple[str, str], ...]
+    custom_sections: tuple[tuple[str, bytes], ...]
+    memories: int
+
+    @cached_property
+    def manifest_document(self) -> Any:
+        """The manifest's document, not validated yet. Raises `InvalidComponentError`."""
+        found = [body for name, body in self.custom_sections if name == MANIFEST_SECTION]
+        if len(found) != 1:
+            raise InvalidComponentError(
+                f"the component has {len(found) or 'no'} manifest section(s) named "
+                f"{MANIFEST_SECTION!r}, it must have one: build it with "
+                "`orchestrator-plugin build`, or add a manifest to a finished component with "
+                "`orchestrator-plugin build DIR --component FILE`"
+            )
+        try:
+            return unpack(found[0])
+        except DocumentError as error:
+            raise InvalidComponentError(f"the component's manifest {error}") from None
+
+
+class _Bytes:
+    """A cursor over some of the file, that never leaves it."""
+
+    def __init__(self, data: bytes, at: int, end: int) -> None:
+        self.data, self.at, self.end = data, at, end
+
+    def byte(self) -> int:
+        if self.at >= self.end:
+            raise InvalidComponentError("the component is truncated or malformed")
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def unsigned(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+            if shift > 28:
+                raise InvalidComponentError("the component is malformed: a number is too long")
+        if value > 0xFFFFFFFF:
+            raise InvalidComponentError("the component is malformed: a number is too large")
+        return value
+
+    def take(self, length: int) -> _Bytes:
+        if length > self.end - self.at:
+            raise InvalidComponentError("the component is truncated or malformed")
+        piece = _Bytes(self.data, self.at, self.at + length)
+        self.at += length
+        return piece
+
+    def rest(self) -> bytes:
+        return self.data[self.at : self.end]
+
+    def name(self) -> str:
+        length = self.unsigned()
+        if length > _MAX_NAME:
+            raise InvalidComponentError("the component is malformed: a name is too long")
+        try:
+            return self.take(length).rest().decode("utf-8")
+        except UnicodeDecodeError:
+            raise InvalidComponentError("the component is malformed: a name isn't UTF-8") from None
+
+    def extern_name(self) -> str:
+        kind = self.byte()
+        name = self.name()
+        if kind > 1:
+            raise InvalidComponentError(
+                f"the component names {name!r} in a way that this host does not read"
+            )
+        return name
+
+    def extern_sort(self) -> str:
+        """Reads an external description; gives its sort."""
+        sort = self.byte()
+        if sort >= len(_SORTS) or _SORTS[sort] == "value":
+            raise InvalidComponentError("the component imports or exports an unknown kind of thing")
+        if sort == 0:
+            self.byte()
+            self.unsigned()
+        elif sort != 3 or self.byte() == 0:
+            self.unsigned()
+        return _SORTS[sort]
+
+
+def _sections(data: _Bytes) -> Iterator[tuple[int, _Bytes]]:
+    while data.at < data.end:
+        kind = data.byte()
+        yield kind, data.take(data.unsigned())
+
+
+def _imports(body: _Bytes) -> Iterator[tuple[str, str]]:
+    for _ in range(body.unsigned()):
+        yield body.extern_name(), body.extern_sort()
+
+
+def _exports(body: _Bytes) -> Iterator[tuple[str, str]]:
+    for _ in range(body.unsigned()):
+        name = body.extern_name()
+        sort = body.byte()
+        if sort >= len(_SORTS):
+            raise InvalidComponentError("the component exports an unknown kind of thing")
+        if sort == 0:
+            body.byte()
+        body.unsigned()
+        if body.byte():
+            body.extern_sort()
+        yield name, _SORTS[sort]
+
+
+def _memories(data: _Bytes, depth: int) -> int:
+    """Linear memories defined in a module, or in all modules of a component."""
+    if depth > _MAX_NESTING:
+        raise InvalidComponentError(f"the component nests deeper than {_MAX_NESTING} levels")
+    header = data.take(8).rest()
+    found = 0
+    for kind, body in _sections(data):
+        if header[4:] == _COMPONENT and kind in (1, 4):
+            found += _memories(body, depth + 1)
+        elif header[4:] == _MODULE and kind == 5:
+            found += body.unsigned()
+    return found
+
+
+def read_component(data: bytes) -> ComponentFile:
+    """Reads a component's bytes.
+
+    Raises `InvalidComponentError` for what isn't one: another format, WAT text, a core module, a
+    truncated or malformed file.
+    """
+    if data[:4] != _MAGIC:
+        hint = ""
+        if data.lstrip()[:1] == b"(":
+            hint = ": this looks like WebAssembly text; assemble it first"
+        elif not data:
+            hint = ": it is empty"
+        raise InvalidComponentError(f"the file is not WebAssembly{hint}")
+    if data[4:8] == _MODULE:
+        raise InvalidComponentError(
+            "the file is a core WebAssembly module, not a component: "
+            "make a component of it with your toolchain"
+        )
+    if data[4:8] != _COMPONENT:
+        raise InvalidComponentError(
+            f"the file is of an unknown WebAssembly version ({data[4:8].hex() or 'none'})"
+        )
+    imports: list[tuple[str, str]] = []
+    exports: list[tuple[str, str]] = []
+    custom: list[tuple[str, bytes]] = []
+    for kind, body in _sections(_Bytes(data, 8, len(data))):
+        if kind == 0:
+            custom.append((body.name(), body.rest()))
+        elif kind == 10:
+            imports.extend(_imports(body))
+        elif kind == 11:
+            exports.extend(_exports(body))
+        elif kind > 12:
+            raise InvalidComponentError(f"the component has a section of unknown kind {kind}")
+    return ComponentFile(
+        data,
+        hashlib.sha256(data).hexdigest(),
+        tuple(imports),
+        tuple(exports),
+        tuple(custom),
+        _memories(_Bytes(data, 0, len(data)), 0),
+    )
+
+
+def with_manifest(data: bytes, manifest: PluginManifest) -> bytes:
+    """A component with this manifest in it, in place of any it had.
+
+    Raises `InvalidComponentError` for what isn't a component.
+    """
+    read_component(data)
+    kept = [data[:8]]
+    cursor = _Bytes(data, 8, len(data))
+    while cursor.at < cursor.end:
+        start = cursor.at
+        kind = cursor.byte()
+        body = cursor.take(cursor.unsigned())
+        if kind != 0 or body.name() != MANIFEST_SECTION:
+            kept.append(data[start : cursor.at])
+    name = MANIFEST_SECTION.encode()
+    section = _unsigned(len(name)) + name + pack(to_document(manifest))
+    return b"".join([*kept, b"\0", _unsigned(len(section)), section])
+
+
+def _unsigned(value: int) -> bytes:
+    encoded = bytearray()
+    while True:
+        byte, value = value & 0x7F, value >> 7
+        if not value:
+            encoded.append(byte)
+            return bytes(encoded)
+        encoded.append(byte | 0x80)

@@ -1,0 +1,77 @@
+"""From what a caller names to what can be admitted. Nothing of a component runs here; of a native
+plugin, its module is imported, as an entry point is."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.to_thread
+from orchestrator_plugin_sdk import PluginExport, PluginValidationError
+
+from .errors import PluginNotFoundError
+
+ENTRY_POINT_GROUP: Final = "orchestrator.plugins"
+"""The group of entry points that installed native plugins are found in."""
+
+PluginSource = str | PathLike[str] | PluginExport[Any]
+"""A `.wasm` file's path, the name of an installed entry point, or a native plugin's export."""
+
+
+async def resolve(source: PluginSource, max_bytes: int) -> bytes | PluginExport[Any]:
+    """A component's bytes, or a native plugin's export.
+
+    A file of more than `max_bytes` is read no further than a byte beyond, for admission to refuse.
+    Raises `PluginNotFoundError` or `PluginValidationError`.
+    """
+    if isinstance(source, PluginExport):
+        return source
+    if not isinstance(source, (str, PathLike)):
+        raise PluginValidationError(
+            f"a plugin is loaded from a .wasm path, an entry point's name or a PluginExport, "
+            f"not from a {type(source).__name__}"
+        )
+    return await anyio.to_thread.run_sync(_find, source, max_bytes)
+
+
+def _find(source: str | PathLike[str], max_bytes: int) -> bytes | PluginExport[Any]:
+    path = Path(source)
+    if isinstance(source, PathLike) or path.suffix == ".wasm" or path.exists():
+        return _read(path, max_bytes)
+    return _entry_point(source)
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    if path.is_dir():
+        raise PluginNotFoundError(
+            f"{path} is a folder: build it with `orchestrator-plugin build {path}` and load the "
+            ".wasm file, or load its source natively with load_project()"
+        )
+    try:
+        with path.open("rb") as file:
+            return file.read(max_bytes + 1)
+    except OSError as error:
+        raise PluginNotFoundError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _entry_point(name: str) -> PluginExport[Any]:
+    installed = entry_points(group=ENTRY_POINT_GROUP)
+    if name not in installed.names:
+        known = ", ".join(sorted(installed.names)) or "none"
+        raise PluginNotFoundError(
+            f"there is no file {name!r} and no entry point of that name in the group "
+            f"{ENTRY_POINT_GROUP!r} (installed: {known})"
+        )
+    try:
+        export = installed[name].load()
+    except Exception as error:
+        raise PluginValidationError(
+            f"the entry point {name!r} could not be imported: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(export, PluginExport):
+        raise PluginValidationError(
+            f"the entry point {name!r} is a {type(export).__name__}, it must be a PluginExport"
+        )
+    return export

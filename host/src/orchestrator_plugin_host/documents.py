@@ -1,0 +1,62 @@
+"""Documents validated against the SDK's types: what callers pass and what plugins answer.
+
+Strict: nothing is converted (`"1"` is no integer), nothing unknown is let through.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from orchestrator_plugin_sdk import DocumentError, Problem
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
+
+_SCALARS = frozenset({"int", "float", "str", "bool", "bytes"})
+_CLOSED = frozenset({"dataclass-args"})
+
+
+def _strict(node: Any) -> Any:
+    """A core schema whose scalars are not converted and whose records are closed."""
+    if isinstance(node, dict):
+        made = {key: _strict(value) for key, value in node.items()}
+        kind = node.get("type")
+        if kind in _SCALARS:
+            made["strict"] = True
+        if kind == "float":
+            made["allow_inf_nan"] = False
+        if kind in _CLOSED:
+            made["extra_behavior"] = "forbid"
+        return made
+    if isinstance(node, (list, tuple)):
+        return type(node)(_strict(value) for value in node)
+    return node
+
+
+@cache
+def validator(wanted: Any) -> SchemaValidator:
+    """The validator of a type."""
+    return SchemaValidator(_strict(TypeAdapter(wanted).core_schema))
+
+
+def validate(wanted: Any, document: Any, what: str) -> Any:
+    """`document` (plain data, or SDK values already) as a value of the type `wanted`.
+
+    Raises `DocumentError` that lists every fault; `what` names the document in its message.
+    """
+    try:
+        return validator(wanted).validate_python(document)
+    except ValidationError as error:
+        problems = [
+            Problem(_path(one["loc"]), one["msg"]) for one in error.errors(include_url=False)
+        ]
+        raise DocumentError(f"{what} does not fit its schema", problems) from None
+    except RecursionError:
+        raise DocumentError(f"{what} nests too deep") from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    return path

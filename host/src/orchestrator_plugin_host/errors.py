@@ -1,0 +1,158 @@
+"""Everything that can go wrong between a caller and a plugin.
+
+::
+
+    PluginError                            (from the SDK, as are the next three)
+    ├── PluginValidationError
+    │   └── InvalidComponentError          not a component, or not one of ours, type for type
+    ├── PluginVersionMismatchError
+    ├── PluginCallError                    the plugin said no
+    ├── PluginNotFoundError                no such file or entry point
+    ├── PluginRefusedError                 the plugin asks for more than the operator grants
+    ├── PluginInitError                    `init` failed
+    ├── PluginInputError                   what the caller passed does not fit the schema
+    ├── PluginOutputError                  what the plugin answered is not what it promised
+    ├── PluginTrapError                    the sandboxed plugin crashed
+    ├── PluginAbortedError                 the caller gave up
+    ├── PluginClosedError                  the plugin or the host has been shut down
+    ├── PluginBuildError                   a plugin could not be built
+    └── LimitExceededError                 a limit was reached
+        ├── FuelExhaustedError
+        ├── DeadlineExceededError
+        ├── MemoryLimitError
+        ├── DocumentTooLargeError
+        ├── LogLimitError
+        ├── StreamLimitError
+        └── ConcurrencyLimitError
+"""
+
+from __future__ import annotations
+
+from orchestrator_plugin_sdk import (
+    ErrorKind,
+    PluginCallError,
+    PluginError,
+    PluginValidationError,
+    PluginVersionMismatchError,
+)
+
+__all__ = [
+    "ConcurrencyLimitError",
+    "DeadlineExceededError",
+    "DocumentTooLargeError",
+    "ErrorKind",
+    "FuelExhaustedError",
+    "InvalidComponentError",
+    "LimitExceededError",
+    "LogLimitError",
+    "MemoryLimitError",
+    "PluginAbortedError",
+    "PluginBuildError",
+    "PluginCallError",
+    "PluginClosedError",
+    "PluginError",
+    "PluginInitError",
+    "PluginInputError",
+    "PluginNotFoundError",
+    "PluginOutputError",
+    "PluginRefusedError",
+    "PluginTrapError",
+    "PluginValidationError",
+    "PluginVersionMismatchError",
+    "StreamLimitError",
+]
+
+
+class InvalidComponentError(PluginValidationError):
+    """A file is not a component, or not one that this host runs."""
+
+
+class PluginNotFoundError(PluginError):
+    """There is no such file, and no entry point of that name."""
+
+
+class PluginRefusedError(PluginError):
+    """A plugin asks for something that the operator does not grant."""
+
+
+class PluginInitError(PluginError):
+    """A plugin's `init` failed; the cause says how."""
+
+
+class PluginInputError(PluginError):
+    """What the caller passed does not fit the schema. The plugin was not called."""
+
+
+class PluginOutputError(PluginError):
+    """What a plugin answered is not MessagePack, or does not fit the schema."""
+
+
+class PluginTrapError(PluginError):
+    """A sandboxed plugin crashed. Its instance is gone; the next call gets another.
+
+    `trap` says how, in WebAssembly's words: `unreachable`, `stack overflow`, `out-of-bounds memory
+    access` and so on.
+    """
+
+    def __init__(self, message: str, trap: str) -> None:
+        self.trap = trap
+        super().__init__(message)
+
+
+class PluginAbortedError(PluginError):
+    """The caller's abort signal ended the call."""
+
+
+class PluginClosedError(PluginError):
+    """The plugin or its host has been shut down."""
+
+
+class PluginBuildError(PluginError):
+    """A plugin's source could not be made into a component."""
+
+
+class LimitExceededError(PluginError):
+    """A call reached a limit. The plugin goes on; so does the host.
+
+    `limit` is the limit's name, in the operator's `Limits` and in the manifest's `[limits]`;
+    `value` is what it is set to, in `unit`.
+    """
+
+    def __init__(self, plugin: str, limit: str, value: int, unit: str, what: str) -> None:
+        self.plugin = plugin
+        self.limit = limit
+        self.value = value
+        self.unit = unit
+        super().__init__(
+            f"plugin {plugin!r} {what}: the limit {limit} is {value:,} {unit}; to raise it, pass "
+            f"Limits({limit}=…) to PluginHost or load(), and raise limits.{limit} in the plugin's "
+            "manifest if it is set there"
+        )
+
+
+class FuelExhaustedError(LimitExceededError):
+    """A call used up its fuel (about one unit a WebAssembly instruction)."""
+
+
+class DeadlineExceededError(LimitExceededError):
+    """A call took too long."""
+
+
+class MemoryLimitError(LimitExceededError):
+    """A plugin wanted more memory, tables or instances than it may have."""
+
+
+class DocumentTooLargeError(LimitExceededError):
+    """A document, to a plugin or from it, is larger than allowed."""
+
+
+class LogLimitError(LimitExceededError):
+    """A call logged too many events, or too many bytes."""
+
+
+class StreamLimitError(LimitExceededError):
+    """A stream gave too many events."""
+
+
+class ConcurrencyLimitError(LimitExceededError):
+    """Too many calls of one plugin at once. The call was not made; try again later."""

@@ -1,0 +1,250 @@
+"""The host: loads plugins, owns everything that they share, and closes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, overload
+
+import anyio
+from orchestrator_plugin_sdk import (
+    PluginContext,
+    PluginExport,
+    PluginManifest,
+    PluginValidationError,
+    validate_manifest,
+)
+
+from .admission import AdmittedPlugin, admit_component, admit_export, world_of
+from .backends.base import Backend
+from .backends.native import NativeBackend
+from .backends.wasm import WasmBackend
+from .calls import Call
+from .component_file import ComponentFile, read_component
+from .discovery import PluginSource, resolve
+from .errors import PluginClosedError, PluginError
+from .handles import HANDLES, LoadedPlugin
+from .limits import Limits
+from .sandbox.instance import LoadedComponent, Sandbox
+from .sandbox.loader import ComponentLoader
+from .sandbox.threads import WorkerThreads
+from .settings import HostSettings, PoolSettings
+
+HandleT = TypeVar("HandleT", bound=LoadedPlugin)
+
+
+@dataclass(frozen=True, slots=True)
+class SafeLoad(Generic[HandleT]):
+    """What became of a `safe_load`: a plugin, or an error.
+
+    `manifest` is there as soon as it was found valid, even when loading failed later.
+    """
+
+    success: bool
+    plugin: HandleT | None = None
+    manifest: PluginManifest | None = None
+    error: PluginError | None = None
+
+
+class PluginHost:
+    """Loads and runs plugins. An async context manager; leaving it shuts every plugin down.
+
+    Works on asyncio and on trio; belongs to the event loop it was entered on.
+
+    >>> async def main() -> None:
+    ...     async with PluginHost() as host:
+    ...         provider = await host.load("markov-provider.wasm", expect=LoadedProvider)
+    """
+
+    def __init__(self, settings: HostSettings | None = None) -> None:
+        self.settings = settings or HostSettings()
+        self._plugins: list[LoadedPlugin] = []
+        self._sandbox: Sandbox | None = None
+        self._loader: ComponentLoader | None = None
+        self._threads = WorkerThreads()
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Shuts every plugin down and frees what they shared."""
+        self._open = False
+        failures: list[Exception] = []
+        with anyio.CancelScope(shield=True):
+            while self._plugins:
+                try:
+                    await self._plugins.pop().shutdown()
+                except PluginError as error:
+                    failures.append(error)
+            self._threads.close()
+            if self._sandbox is not None:
+                self._sandbox.close()
+                self._sandbox = None
+        if failures:
+            raise failures[0]
+
+    @overload
+    async def load(
+        self,
+        source: PluginSource,
+        config: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
+        *,
+        expect: None = None,
+        limits: Limits | None = None,
+        pool: PoolSettings | None = None,
+    ) -> LoadedPlugin: ...
+    @overload
+    async def load(
+        self,
+        source: PluginSource,
+        config: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
+        *,
+        expect: type[HandleT],
+        limits: Limits | None = None,
+        pool: PoolSettings | None = None,
+    ) -> HandleT: ...
+    async def load(
+        self,
+        source: PluginSource,
+        config: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
+        *,
+        expect: type[LoadedPlugin] | None = None,
+        limits: Limits | None = None,
+        pool: PoolSettings | None = None,
+    ) -> LoadedPlugin:
+        """Admits a plugin, makes it ready, and gives the handle to call it by.
+
+        `source` is a `.wasm` path, the name of an installed entry point (group
+        `orchestrator.plugins`), or a `PluginExport`. `config` goes to the plugin's `init`;
+        `context` holds for every call that brings none. `expect` says which kind the plugin must
+        be, and types the handle. `limits` and `pool` take the place of the host's settings.
+
+        Raises `PluginNotFoundError`, `PluginValidationError`, `PluginVersionMismatchError`,
+        `PluginRefusedError`, `PluginInitError`, or what a first call may raise.
+        """
+        if not self._open:
+            raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")
+        limits = limits or self.settings.limits
+        found = await resolve(source, limits.component_bytes)
+        if isinstance(found, PluginExport):
+            admitted = admit_export(found, limits)
+        else:
+            admitted = await anyio.to_thread.run_sync(admit_component, found, limits)
+        handle_type = HANDLES[admitted.manifest.type]
+        if expect is not None and not issubclass(handle_type, expect):
+            raise PluginValidationError(
+                f"plugin {admitted.manifest.name!r} is a {admitted.manifest.type} plugin, "
+                f"expected a {expect.plugin_type}"
+            )
+        context = context or PluginContext()
+        backend = await self._backend(admitted, dict(config or {}), context, pool)
+        plugin = handle_type(admitted, backend, context)
+        await plugin.start()
+        self._plugins.append(plugin)
+        return plugin
+
+    @overload
+    async def safe_load(
+        self,
+        source: PluginSource,
+        config: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
+        *,
+        expect: None = None,
+        limits: Limits | None = None,
+        pool: PoolSettings | None = None,
+    ) -> SafeLoad[LoadedPlugin]: ...
+    @overload
+    async def safe_load(
+        self,
+        source: PluginSource,
+        config: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
+        *,
+        expect: type[HandleT],
+        limits: Limits | None = None,
+        pool: PoolSettings | None = None,
+    ) -> SafeLoad[HandleT]: ...
+    async def safe_load(
+        self,
+        source: PluginSource,
+        config: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
+        *,
+        expect: type[LoadedPlugin] | None = None,
+        limits: Limits | None = None,
+        pool: PoolSettings | None = None,
+    ) -> SafeLoad[Any]:
+        """`load`, with a `PluginError` in the result rather than raised."""
+        try:
+            plugin = await self.load(
+                source, config, context, expect=expect or LoadedPlugin, limits=limits, pool=pool
+            )
+        except PluginError as error:
+            return SafeLoad(False, manifest=await self._manifest_of(source), error=error)
+        return SafeLoad(True, plugin=plugin, manifest=plugin.manifest)
+
+    async def _manifest_of(self, source: PluginSource) -> PluginManifest | None:
+        try:
+            found = await resolve(source, self.settings.limits.component_bytes)
+            if isinstance(found, PluginExport):
+                return validate_manifest(found.manifest)
+            return validate_manifest(read_component(found).manifest_document)
+        except PluginError:
+            return None
+
+    async def _backend(
+        self,
+        admitted: AdmittedPlugin,
+        config: Mapping[str, Any],
+        context: PluginContext,
+        pool: PoolSettings | None,
+    ) -> Backend:
+        if not isinstance(admitted.source, ComponentFile):
+            return NativeBackend(admitted, config)
+        if self._sandbox is None or self._loader is None:
+            self._sandbox = Sandbox()
+            self._loader = ComponentLoader(self._sandbox.engine, self.settings.cache_directory)
+        loaded = await self._load_component(self._loader, admitted, admitted.source)
+        init_limits = admitted.limits.model_copy(
+            update={"deadline_ms": self.settings.init_deadline_ms}
+        )
+
+        def init_call() -> Call:
+            return Call(admitted.manifest.name, init_limits, context)
+
+        return WasmBackend(
+            admitted,
+            config,
+            loaded=loaded,
+            sandbox=self._sandbox,
+            threads=self._threads,
+            pool=pool or self.settings.pool,
+            init_call=init_call,
+        )
+
+    async def _load_component(
+        self, loader: ComponentLoader, admitted: AdmittedPlugin, file: ComponentFile
+    ) -> LoadedComponent:
+        # Compiling takes seconds and can't be interrupted; a caller who gives up need not wait.
+        return await anyio.to_thread.run_sync(
+            loader.load,
+            admitted.manifest.name,
+            file,
+            world_of(admitted.kind),
+            abandon_on_cancel=True,
+        )

@@ -1,0 +1,94 @@
+"""What a plugin may use: the operator's limits, and those a manifest lowers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from orchestrator_plugin_sdk import PluginManifest, to_document
+from pydantic import BaseModel, ConfigDict, Field
+
+from .errors import PluginRefusedError
+
+Positive = Annotated[int, Field(gt=0, strict=True)]
+NotNegative = Annotated[int, Field(ge=0, strict=True)]
+
+MIB: Final = 1024 * 1024
+
+
+class Limits(BaseModel):
+    """The operator's limits. Each holds for one call of one plugin unless it says otherwise.
+
+    For native plugins, which are not sandboxed, fuel and memory do not apply, and the deadline and
+    cancellation end a call only where it awaits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fuel: Positive = 20_000_000_000
+    """WebAssembly instructions, about."""
+    deadline_ms: Positive = 30_000
+    """Milliseconds from the call to its answer, waiting for an instance included. Of a stream:
+    the time spent inside the plugin, not the caller's between events."""
+    memory_bytes: Positive = 256 * MIB
+    """Bytes of linear memory of an instance, all its memories together."""
+    memories: Positive = 8
+    """Linear memories of an instance."""
+    core_instances: Positive = 256
+    """Core WebAssembly instances within an instance of a component."""
+    tables: Positive = 128
+    """Tables of an instance."""
+    table_elements: Positive = 100_000
+    """Elements of one table."""
+    component_bytes: Positive = 128 * MIB
+    """Bytes of a component's file."""
+    document_in_bytes: Positive = 16 * MIB
+    """Bytes of a document on its way into a plugin."""
+    document_out_bytes: Positive = 16 * MIB
+    """Bytes of a document that a plugin gives."""
+    log_events: NotNegative = 1_000
+    """Log events."""
+    log_bytes: NotNegative = MIB
+    """Bytes of all log events together."""
+    stream_events: Positive = 100_000
+    """Events of a stream."""
+    concurrent_calls: Positive = 64
+    """Calls of one loaded plugin at once, running or waiting for an instance."""
+
+
+UNITS: Final = {
+    "fuel": "units of fuel",
+    "deadline_ms": "ms",
+    "memory_bytes": "bytes",
+    "memories": "memories",
+    "core_instances": "instances",
+    "tables": "tables",
+    "table_elements": "elements",
+    "component_bytes": "bytes",
+    "document_in_bytes": "bytes",
+    "document_out_bytes": "bytes",
+    "log_events": "events",
+    "log_bytes": "bytes",
+    "stream_events": "events",
+    "concurrent_calls": "calls",
+}
+"""The unit of each limit."""
+
+
+def effective_limits(operator: Limits, manifest: PluginManifest) -> Limits:
+    """The operator's limits, lowered by the manifest's.
+
+    A manifest that asks for more than the operator gives is refused, since the plugin says that it
+    can't do with less. Raises `PluginRefusedError`.
+    """
+    asked = {
+        name: value for name, value in to_document(manifest.limits).items() if value is not None
+    }
+    for name, value in asked.items():
+        given = getattr(operator, name)
+        if value > given:
+            raise PluginRefusedError(
+                f"plugin {manifest.name!r} asks for limits.{name} = {value:,} {UNITS[name]} in its "
+                f"manifest, the operator gives {given:,}: grant it with Limits({name}={value}), or "
+                f"lower limits.{name} in the manifest"
+            )
+    return operator.model_copy(update=asked)

@@ -1,0 +1,152 @@
+"""Compiled components on disk: authenticated, atomic, private.
+
+What is stored is native code that will run with every right of this process, so it is loaded only
+if this cache wrote it. Each file is `HMAC-SHA256 (32 bytes) | code`, the HMAC over the file's own
+name and the code, keyed by a random secret that only this user can read. The name is a hash of the
+component, the wasmtime version and the engine's settings, so nothing stale is ever found. Bytes
+are checked in memory and loaded from there: what was checked is what runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_KEY_NAME = "secret.key"
+_KEY_SIZE = 32
+_MAC_SIZE = 32
+_SUFFIX = ".cwasm"
+
+
+class CacheError(Exception):
+    """The cache's folder can't be used safely. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """One compiled component: its file and size in bytes, and when it was last used (Unix time)."""
+
+    path: Path
+    size: int
+    used_at: float
+
+
+class ComponentCache:
+    """A folder of compiled components. Safe for many threads and processes at once."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises `CacheError` if the folder can't be made private."""
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._check_private(directory)
+            self._key = self._read_or_make_key()
+        except OSError as error:
+            raise CacheError(
+                f"the cache folder {directory} can't be used: {error}; choose another with "
+                "HostSettings(cache_directory=…) or the environment variable "
+                "ORCHESTRATOR_PLUGIN_CACHE"
+            ) from None
+
+    def _check_private(self, path: Path) -> None:
+        found = path.lstat()
+        if hasattr(os, "getuid") and found.st_uid != os.getuid():
+            raise CacheError(
+                f"{path} belongs to another user; code from there can't be trusted: choose another "
+                "cache folder"
+            )
+        if stat.S_ISLNK(found.st_mode):
+            raise CacheError(f"{path} is a symbolic link: choose the folder it points to instead")
+        if found.st_mode & 0o077:
+            path.chmod(found.st_mode & 0o700)
+
+    def _read_or_make_key(self) -> bytes:
+        path = self.directory / _KEY_NAME
+        if not path.exists():
+            # Whole before it has its name, and never over another process's.
+            temporary = self._write_temporary(secrets.token_bytes(_KEY_SIZE))
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink(missing_ok=True)
+        self._check_private(path)
+        key = path.read_bytes()
+        if len(key) != _KEY_SIZE:
+            raise CacheError(f"{path} is damaged: delete the folder {self.directory}")
+        return key
+
+    def _write_temporary(self, *pieces: bytes) -> Path:
+        descriptor, name = tempfile.mkstemp(dir=self.directory, prefix=".writing-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return Path(name)
+
+    def _path(self, digest: str, fingerprint: str) -> Path:
+        name = hashlib.sha256(f"{digest} {fingerprint}".encode()).hexdigest()
+        return self.directory / f"{name}{_SUFFIX}"
+
+    def _mac(self, path: Path, code: bytes | memoryview) -> bytes:
+        return hmac.digest(self._key, b"%s %s" % (path.name.encode(), bytes(code)), "sha256")
+
+    def get(self, digest: str, fingerprint: str) -> bytes | None:
+        """The compiled code of a component, proven to be this cache's own; none if there is none.
+
+        A file that isn't what it should be is deleted.
+        """
+        path = self._path(digest, fingerprint)
+        try:
+            stored = path.read_bytes()
+        except OSError:
+            return None
+        code = stored[_MAC_SIZE:]
+        if not hmac.compare_digest(stored[:_MAC_SIZE], self._mac(path, code)):
+            path.unlink(missing_ok=True)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return code
+
+    def put(self, digest: str, fingerprint: str, code: bytes) -> None:
+        """Stores compiled code. A cache that can't be written (a full disk) is no error."""
+        path = self._path(digest, fingerprint)
+        with contextlib.suppress(OSError):
+            temporary = self._write_temporary(self._mac(path, code), code)
+            try:
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def entries(self) -> list[CacheEntry]:
+        """What is stored, most recently used first."""
+        found = []
+        for path in self.directory.glob(f"*{_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found.append(CacheEntry(path, status.st_size, status.st_mtime))
+        return sorted(found, key=lambda entry: -entry.used_at)
+
+    def clear(self) -> int:
+        """Deletes everything stored; gives the bytes freed. The secret stays."""
+        freed = 0
+        for entry in self.entries():
+            entry.path.unlink(missing_ok=True)
+            freed += entry.size
+        for left_over in self.directory.glob(".writing-*"):
+            left_over.unlink(missing_ok=True)
+        return freed

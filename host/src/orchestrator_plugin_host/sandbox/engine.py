@@ -1,0 +1,118 @@
+"""The engine that all components of a host share, and the clock that interrupts them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Final
+
+from wasmtime import Config, Engine
+
+from . import _capi
+
+TICK_SECONDS: Final = 0.01
+"""How often a running guest is asked whether it should go on."""
+
+MAX_WASM_STACK: Final = 512 * 1024
+"""Bytes of a thread's stack that guests may use; worker threads are made large enough for it."""
+
+_SETTINGS: Final = {
+    "consume_fuel": True,
+    "epoch_interruption": True,
+    "max_wasm_stack": MAX_WASM_STACK,
+    "wasm_threads": False,
+    "shared_memory": False,
+    "wasm_memory64": False,
+    "wasm_exceptions": False,
+    "wasm_function_references": False,
+    "wasm_gc": False,
+    "gc_support": False,
+    "wasm_stack_switching": False,
+    "wasm_wide_arithmetic": False,
+    "wasm_custom_page_sizes": False,
+    "wasm_relaxed_simd": False,
+    "wasm_multi_memory": True,
+    "strategy": "cranelift",
+}
+
+
+class SandboxEngine:
+    """A wasmtime engine with the settings that untrusted guests need.
+
+    `fingerprint` changes with anything that makes compiled code another: the wasmtime version, the
+    settings, the machine.
+    """
+
+    def __init__(self) -> None:
+        _capi.check_layout()
+        config = Config()
+        for name, value in _SETTINGS.items():
+            setattr(config, name, value)
+        _capi.configure(config)
+        self.engine = Engine(config)
+        facts = [version("wasmtime"), _SETTINGS, platform.machine(), platform.system(), "v1"]
+        self.fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        self._ticker = _Ticker(self.engine)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Around whatever runs guest code: lets epochs pass meanwhile."""
+        self._ticker.enter()
+        try:
+            yield
+        finally:
+            self._ticker.leave()
+
+    def close(self) -> None:
+        """Stops the clock."""
+        self._ticker.stop()
+
+
+class _Ticker:
+    """A thread that moves the engine's epoch on while any guest runs, and sleeps otherwise."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changed = threading.Condition()
+        self._running = 0
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def enter(self) -> None:
+        with self._changed:
+            self._running += 1
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="orchestrator-plugin-epochs", daemon=True
+                )
+                self._thread.start()
+            elif self._running == 1:
+                self._changed.notify()
+
+    def leave(self) -> None:
+        with self._changed:
+            self._running -= 1
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._running == 0:
+                    self._changed.wait_for(lambda: self._running > 0 or self._stopped)
+                else:
+                    self._changed.wait_for(lambda: self._stopped, timeout=TICK_SECONDS)
+                if self._stopped:
+                    return
+            _capi.increment_epoch(self._engine)

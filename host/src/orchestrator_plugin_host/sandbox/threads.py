@@ -1,0 +1,109 @@
+"""The threads that guests run on: of our own, because their stacks must be large enough.
+
+A guest may use `MAX_WASM_STACK` of the stack of whatever thread calls it. On a smaller one its
+recursion would end the process instead of its call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+import anyio
+from anyio.lowlevel import current_token
+
+from ..calls import Call, call_soon
+from ..errors import PluginAbortedError, PluginClosedError
+from .engine import MAX_WASM_STACK
+
+T = TypeVar("T")
+_STACK_SIZE: Final = MAX_WASM_STACK + 4 * 1024 * 1024
+_Job = Callable[[], None]
+
+
+class WorkerThreads:
+    """Threads made when needed and kept for the next call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: deque[SimpleQueue[_Job | None]] = deque()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    async def run(self, call: Call, function: Callable[[], T]) -> T:
+        """Runs `function` on a thread. When the awaiting task is cancelled, the call is
+        interrupted, and the cancellation goes on once the thread has left the guest."""
+        token = current_token()
+        done = anyio.Event()
+        result: list[T] = []
+        raised: list[BaseException] = []
+
+        def job() -> None:
+            try:
+                result.append(function())
+            except BaseException as error:
+                raised.append(error)
+            call_soon(token, done.set)
+
+        self._submit(job)
+        try:
+            await done.wait()
+        except anyio.get_cancelled_exc_class():
+            call.interrupt(
+                PluginAbortedError(f"plugin {call.plugin!r}: the awaiting task was cancelled")
+                if call.left() > 0
+                else call.out_of_time()
+            )
+            with anyio.CancelScope(shield=True):
+                await done.wait()
+            raise
+        if raised:
+            try:
+                raise raised[0]
+            finally:
+                raised.clear()  # no cycle through the traceback
+        return result[0]
+
+    def _submit(self, job: _Job) -> None:
+        with self._lock:
+            if self._closed:
+                raise PluginClosedError("the host has been closed")
+            if self._idle:
+                self._idle.pop().put(job)
+                return
+            jobs: SimpleQueue[_Job | None] = SimpleQueue()
+            jobs.put(job)
+            # The size is the interpreter's setting for all threads made from now on.
+            before = threading.stack_size()
+            threading.stack_size(max(before, _STACK_SIZE))
+            try:
+                thread = threading.Thread(
+                    target=self._work, args=(jobs,), name="orchestrator-plugin-call", daemon=True
+                )
+                thread.start()
+            finally:
+                threading.stack_size(before)
+            self._threads.append(thread)
+
+    def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
+        job: Any
+        while (job := jobs.get()) is not None:
+            job()
+            job = None
+            with self._lock:
+                if self._closed:
+                    return
+                self._idle.append(jobs)
+
+    def close(self) -> None:
+        """Ends the threads once their calls have."""
+        with self._lock:
+            self._closed = True
+            for jobs in self._idle:
+                jobs.put(None)
+            self._idle.clear()
+        for thread in self._threads:
+            thread.join()

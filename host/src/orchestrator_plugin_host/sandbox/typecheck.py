@@ -1,0 +1,184 @@
+"""Whether a compiled component is of one of our worlds, type for type.
+
+wasmtime links by name and converts by the guest's types: a guest that exports a function of the
+right name and another type would have its numbers read as addresses. So every function of a
+component is compared with the contract, recursively, before any of it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wasmtime import Engine
+from wasmtime import component as wt
+
+from ..wit import (
+    EnumType,
+    FlagsType,
+    Function,
+    HandleType,
+    Interface,
+    ListType,
+    OptionType,
+    Primitive,
+    RecordType,
+    ResultType,
+    TupleType,
+    Type,
+    VariantType,
+    World,
+    full_name,
+    read_contract,
+)
+
+_MAX_DEPTH = 32
+
+
+class ComponentTypeError(Exception):
+    """The component is not of the world it should be. The message says where it differs."""
+
+
+def check_component(engine: Engine, component: wt.Component, world: World) -> None:
+    """Raises `ComponentTypeError` unless the component's imports are among the world's and its
+    exports are the world's, with the same types."""
+    types = full_name("types")
+    allowed = {**world.imports, types: read_contract().interfaces[types]}
+    for name, item in _items(component.type.imports(engine)).items():
+        if name not in allowed:
+            raise ComponentTypeError(f"it imports {name!r}, which the host does not give")
+        _check_interface(engine, f"import {name}", item, allowed[name], complete=False)
+    exports = _items(component.type.exports(engine))
+    for name, interface in world.exports.items():
+        if name not in exports:
+            raise ComponentTypeError(f"it does not export {name!r}")
+        _check_interface(engine, f"export {name}", exports[name], interface, complete=True)
+
+
+def _items(externs: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, extern in externs.items():
+        try:
+            found[name] = extern.ty
+        except TypeError as error:  # a kind of type that these bindings do not know
+            raise ComponentTypeError(
+                f"{name!r} has a type that is not supported: {error}"
+            ) from None
+    return found
+
+
+def _check_interface(
+    engine: Engine, where: str, item: Any, interface: Interface, *, complete: bool
+) -> None:
+    if not isinstance(item, wt.ComponentInstanceType):
+        raise ComponentTypeError(f"{where} is not an interface")
+    items = _items(item.exports(engine))
+    resources = {name: one for name, one in items.items() if isinstance(one, wt.ResourceType)}
+    for name, one in items.items():
+        if isinstance(one, wt.FuncType):
+            if name not in interface.functions:
+                raise ComponentTypeError(f"{where} has a function {name!r}, the contract has not")
+            _check_function(f"{where}#{name}", one, interface.functions[name], resources)
+        elif isinstance(one, wt.ResourceType):
+            if name not in interface.resources:
+                raise ComponentTypeError(f"{where} has a resource {name!r}, the contract has not")
+        elif isinstance(one, (wt.ComponentType, wt.ComponentInstanceType, wt.ModuleType)):
+            raise ComponentTypeError(f"{where} has an item {name!r}, the contract has not")
+        elif name not in interface.types or _read(one, resources, 0) != interface.types[name]:
+            raise ComponentTypeError(f"{where} has a type {name!r} that is not the contract's")
+    missing = interface.functions.keys() - items.keys()
+    if complete and missing:
+        raise ComponentTypeError(f"{where} lacks {', '.join(map(repr, sorted(missing)))}")
+
+
+def _check_function(where: str, found: Any, wanted: Function, resources: Mapping[str, Any]) -> None:
+    try:
+        params = tuple((name, _read(one, resources, 0)) for name, one in found.params)
+        result = None if found.result is None else _read(found.result, resources, 0)
+    except TypeError as error:
+        raise ComponentTypeError(f"{where} has a type that is not supported: {error}") from None
+    if params != wanted.params:
+        raise ComponentTypeError(
+            f"{where} takes ({_show_params(params)}), the contract says "
+            f"({_show_params(wanted.params)})"
+        )
+    if result != wanted.result:
+        raise ComponentTypeError(
+            f"{where} gives {show(result)}, the contract says {show(wanted.result)}"
+        )
+
+
+_PRIMITIVES: Mapping[type[Any], str] = {
+    wt.Bool: "bool", wt.S8: "s8", wt.S16: "s16", wt.S32: "s32", wt.S64: "s64",
+    wt.U8: "u8", wt.U16: "u16", wt.U32: "u32", wt.U64: "u64", wt.F32: "f32", wt.F64: "f64",
+    wt.Char: "char", wt.String: "string",
+}  # fmt: skip
+
+
+def _read(found: Any, resources: Mapping[str, Any], depth: int) -> Type:
+    """A component's type as one of ours. A handle is of the resource that the same interface
+    exports; any other resource is none of ours."""
+    if depth > _MAX_DEPTH:
+        raise ComponentTypeError(f"a type nests deeper than {_MAX_DEPTH} levels")
+
+    def inner(one: Any) -> Type:
+        return _read(one, resources, depth + 1)
+
+    def maybe(one: Any) -> Type | None:
+        return None if one is None else inner(one)
+
+    kind = type(found)
+    if kind in _PRIMITIVES:
+        return Primitive(_PRIMITIVES[kind])
+    if kind is wt.ListType:
+        return ListType(inner(found.element))
+    if kind is wt.OptionType:
+        return OptionType(inner(found.payload))
+    if kind is wt.ResultType:
+        return ResultType(maybe(found.ok), maybe(found.err))
+    if kind is wt.TupleType:
+        return TupleType(tuple(inner(one) for one in found.elements))
+    if kind is wt.RecordType:
+        return RecordType(tuple((name, inner(one)) for name, one in found.fields))
+    if kind is wt.VariantType:
+        return VariantType(tuple((name, maybe(one)) for name, one in found.cases))
+    if kind is wt.EnumType:
+        return EnumType(tuple(found.names))
+    if kind is wt.FlagsType:
+        return FlagsType(tuple(found.names))
+    if kind in (wt.OwnType, wt.BorrowType):
+        for name, resource in resources.items():
+            if resource == found.ty:
+                return HandleType(name, owned=kind is wt.OwnType)
+        return HandleType("(another resource)", owned=kind is wt.OwnType)
+    raise ComponentTypeError(f"a type is a {kind.__name__}, which no function of ours has")
+
+
+def _show_params(params: tuple[tuple[str, Type], ...]) -> str:
+    return ", ".join(f"{name}: {show(one)}" for name, one in params)
+
+
+def show(one: Type | None) -> str:
+    """A type in WIT's words, records and variants written out."""
+    if one is None:
+        return "_"
+    if isinstance(one, Primitive):
+        return one.name
+    if isinstance(one, ListType):
+        return f"list<{show(one.element)}>"
+    if isinstance(one, OptionType):
+        return f"option<{show(one.some)}>"
+    if isinstance(one, ResultType):
+        return f"result<{show(one.ok)}, {show(one.err)}>"
+    if isinstance(one, TupleType):
+        return f"tuple<{', '.join(map(show, one.elements))}>"
+    if isinstance(one, RecordType):
+        return f"record {{{_show_params(one.fields)}}}"
+    if isinstance(one, VariantType):
+        cases = (name if case is None else f"{name}({show(case)})" for name, case in one.cases)
+        return f"variant {{{', '.join(cases)}}}"
+    if isinstance(one, EnumType):
+        return f"enum {{{', '.join(one.names)}}}"
+    if isinstance(one, FlagsType):
+        return f"flags {{{', '.join(one.names)}}}"
+    return one.resource if one.owned else f"borrow<{one.resource}>"

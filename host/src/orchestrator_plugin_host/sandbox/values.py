@@ -1,0 +1,278 @@
+"""Values across the boundary, by the contract's types: Python to wasmtime and back.
+
+Every kind is checked at every level on the way in, even though components are compared with the
+contract before they run: a value of another kind would be read as an address.
+
+==============================  ====================================================
+WIT                             Python
+==============================  ====================================================
+`bool`, `u8`, `u32`, `u64`      `bool`, `int`
+`string`, `enum`                `str`
+`list<u8>`                      `bytes`
+`option<t>`                     the value, or none
+`record`                        `dict`
+`variant`                       `(case, value)`
+`result<t, e>`                  `Ok(value)` or `Err(value)`
+`own<r>` and `borrow<r>`        the address of a resource
+==============================  ====================================================
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from ctypes import c_uint8, c_uint64, string_at
+from dataclasses import dataclass
+from functools import cache
+from struct import Struct
+from typing import Any
+
+from ..wit import (
+    EnumType,
+    HandleType,
+    ListType,
+    OptionType,
+    Primitive,
+    RecordType,
+    ResultType,
+    Type,
+    VariantType,
+)
+from . import _capi
+
+_VAL = Struct("<B7xQQQ")
+_ENTRY_NAME = Struct("<QQ")
+
+Lift = Callable[[int], Any]
+"""Reads the value at an address."""
+Lower = Callable[[Any, int], None]
+"""Writes a value to zeroed memory at an address."""
+
+
+class ValueMismatchError(Exception):
+    """A value is not of the kind that its type says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The good side of a `result`."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Err:
+    """The bad side of a `result`."""
+
+    value: Any
+
+
+def _read(address: int, kind: int) -> tuple[int, int, int]:
+    found, one, two, three = _VAL.unpack(string_at(address, 32))
+    if found != kind:
+        raise ValueMismatchError(f"expected a value of kind {kind}, got kind {found}")
+    return one, two, three
+
+
+@cache
+def lifter(wanted: Type) -> Lift:
+    """How to read a value of this type. The value stays where it is."""
+    if isinstance(wanted, Primitive):
+        return _PRIMITIVE_LIFTS[wanted.name]
+    if isinstance(wanted, ListType):
+        if wanted.element != Primitive("u8"):
+            raise TypeError(f"no values of type {wanted}")
+        return _lift_bytes
+    if isinstance(wanted, EnumType):
+        names = frozenset(wanted.names)
+
+        def lift_enum(address: int) -> str:
+            size, data, _ = _read(address, _capi.KIND_ENUM)
+            return _one_of(names, size, data)
+
+        return lift_enum
+    if isinstance(wanted, OptionType):
+        some = lifter(wanted.some)
+
+        def lift_option(address: int) -> Any:
+            payload, _, _ = _read(address, _capi.KIND_OPTION)
+            return some(payload) if payload else None
+
+        return lift_option
+    if isinstance(wanted, ResultType):
+        return _lift_result(wanted)
+    if isinstance(wanted, VariantType):
+        return _lift_variant(wanted)
+    if isinstance(wanted, RecordType):
+        return _lift_record(wanted)
+    if isinstance(wanted, HandleType):
+
+        def lift_resource(address: int) -> int:
+            _read(address, _capi.KIND_RESOURCE)
+            return _capi.take_resource(address)
+
+        return lift_resource
+    raise TypeError(f"no values of type {wanted}")
+
+
+def _one_of(names: frozenset[str], size: int, data: int) -> str:
+    name = string_at(data, size).decode("utf-8") if size <= 64 else ""
+    if name not in names:
+        raise ValueMismatchError(f"expected one of {sorted(names)}, got {name!r}")
+    return name
+
+
+def _lift_bool(address: int) -> bool:
+    return bool(_read(address, _capi.KIND_BOOL)[0] & 0xFF)
+
+
+def _lift_u8(address: int) -> int:
+    return _read(address, _capi.KIND_U8)[0] & 0xFF
+
+
+def _lift_u32(address: int) -> int:
+    return _read(address, _capi.KIND_U32)[0] & 0xFFFFFFFF
+
+
+def _lift_u64(address: int) -> int:
+    return _read(address, _capi.KIND_U64)[0]
+
+
+def _lift_string(address: int) -> str:
+    size, data, _ = _read(address, _capi.KIND_STRING)
+    return string_at(data, size).decode("utf-8") if size else ""
+
+
+def _lift_bytes(address: int) -> bytes:
+    size, data, _ = _read(address, _capi.KIND_LIST)
+    if not size:
+        return b""
+    values = string_at(data, size * _capi.VAL_SIZE)
+    if values[:: _capi.VAL_SIZE].count(_capi.KIND_U8) != size:
+        raise ValueMismatchError("expected a list of bytes")
+    return values[8 :: _capi.VAL_SIZE]
+
+
+_PRIMITIVE_LIFTS: dict[str, Lift] = {
+    "bool": _lift_bool,
+    "u8": _lift_u8,
+    "u32": _lift_u32,
+    "u64": _lift_u64,
+    "string": _lift_string,
+}
+
+
+def _payload(wanted: Type | None, address: int) -> Any:
+    if wanted is None or not address:
+        if (wanted is None) != (not address):
+            raise ValueMismatchError("a case has a value that it should not have, or lacks one")
+        return None
+    return lifter(wanted)(address)
+
+
+def _lift_result(wanted: ResultType) -> Lift:
+    def lift(address: int) -> Ok | Err:
+        is_ok, payload, _ = _read(address, _capi.KIND_RESULT)
+        if is_ok & 0xFF:
+            return Ok(_payload(wanted.ok, payload))
+        return Err(_payload(wanted.err, payload))
+
+    return lift
+
+
+def _lift_variant(wanted: VariantType) -> Lift:
+    cases = dict(wanted.cases)
+    names = frozenset(cases)
+
+    def lift(address: int) -> tuple[str, Any]:
+        size, data, payload = _read(address, _capi.KIND_VARIANT)
+        name = _one_of(names, size, data)
+        return name, _payload(cases[name], payload)
+
+    return lift
+
+
+def _lift_record(wanted: RecordType) -> Lift:
+    fields = [(name, name.encode(), lifter(one)) for name, one in wanted.fields]
+
+    def lift(address: int) -> dict[str, Any]:
+        size, data, _ = _read(address, _capi.KIND_RECORD)
+        if size != len(fields):
+            raise ValueMismatchError(f"expected a record of {len(fields)} fields, got {size}")
+        made = {}
+        for i, (name, encoded, lift_field) in enumerate(fields):
+            entry = data + i * _capi.RECORD_ENTRY_SIZE
+            length, text = _ENTRY_NAME.unpack(string_at(entry, 16))
+            if length != len(encoded) or string_at(text, length) != encoded:
+                raise ValueMismatchError(f"expected the field {name!r}")
+            made[name] = lift_field(entry + _capi.RECORD_VALUE_OFFSET)
+        return made
+
+    return lift
+
+
+@cache
+def lowerer(wanted: Type) -> Lower:
+    """How to write a value of this type. Python's side is trusted; its types are not checked."""
+    if isinstance(wanted, Primitive):
+        return _PRIMITIVE_LOWERS[wanted.name]
+    if isinstance(wanted, ListType) and wanted.element == Primitive("u8"):
+        return _lower_bytes
+    if isinstance(wanted, VariantType):
+        return _lower_variant(wanted)
+    if isinstance(wanted, HandleType):
+        return lambda resource, address: _capi.put_resource(address, resource)
+    raise TypeError(f"no values of type {wanted} are ever sent")
+
+
+def _lower_integer(kind: int) -> Lower:
+    def lower(value: int, address: int) -> None:
+        c_uint64.from_address(address + 8).value = value
+        c_uint8.from_address(address).value = kind
+
+    return lower
+
+
+def _lower_string(value: str, address: int) -> None:
+    encoded = value.encode("utf-8")
+    _capi.byte_vec_new(address + 8, len(encoded), encoded)
+    c_uint8.from_address(address).value = _capi.KIND_STRING
+
+
+def _lower_bytes(value: bytes, address: int) -> None:
+    size = len(value)
+    values = bytearray(size * _capi.VAL_SIZE)
+    values[:: _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * size
+    values[8 :: _capi.VAL_SIZE] = value
+    _capi.list_new_uninit(address + 8, size)
+    if size:
+        data = c_uint64.from_address(address + 16).value
+        ctypes.memmove(data, bytes(values), len(values))
+    c_uint8.from_address(address).value = _capi.KIND_LIST
+
+
+_PRIMITIVE_LOWERS: dict[str, Lower] = {
+    "bool": _lower_integer(_capi.KIND_BOOL),
+    "u32": _lower_integer(_capi.KIND_U32),
+    "u64": _lower_integer(_capi.KIND_U64),
+    "string": _lower_string,
+}
+
+
+def _lower_variant(wanted: VariantType) -> Lower:
+    cases = {
+        name: (name.encode(), None if one is None else lowerer(one)) for name, one in wanted.cases
+    }
+
+    def lower(value: tuple[str, Any], address: int) -> None:
+        name, payload = value
+        encoded, lower_payload = cases[name]
+        if lower_payload is not None:
+            inner = (c_uint8 * _capi.VAL_SIZE)()
+            at = ctypes.addressof(inner)
+            lower_payload(payload, at)
+            c_uint64.from_address(address + 24).value = _capi.val_new(at)
+        _capi.byte_vec_new(address + 8, len(encoded), encoded)
+        c_uint8.from_address(address).value = _capi.KIND_VARIANT
+
+    return lower

@@ -1,0 +1,49 @@
+"""The host's own configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field
+
+from .limits import Limits, Positive
+
+
+class PoolSettings(BaseModel):
+    """How many instances of a sandboxed plugin there are.
+
+    A plugin that keeps state has one, whatever this says, and its calls wait for each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instances: Positive = 4
+    """Instances at most: how many calls of a plugin run at once."""
+    idle: Annotated[int, Field(ge=0, strict=True)] = 4
+    """Instances kept for later calls."""
+
+
+def default_cache_directory() -> Path:
+    """The folder in the environment variable `ORCHESTRATOR_PLUGIN_CACHE`, or the user's cache."""
+    configured = os.environ.get("ORCHESTRATOR_PLUGIN_CACHE")
+    if configured:
+        return Path(configured)
+    return platformdirs.user_cache_path("orchestrator-plugins") / "components"
+
+
+class HostSettings(BaseModel):
+    """What a `PluginHost` is configured with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limits: Limits = Field(default_factory=Limits)
+    """The limits of every plugin, unless `load` is given others."""
+    pool: PoolSettings = Field(default_factory=PoolSettings)
+    """The pool of every sandboxed plugin, unless `load` is given another."""
+    cache_directory: Path = Field(default_factory=default_cache_directory)
+    """Where compiled components are kept: a private folder of this user's."""
+    init_deadline_ms: Positive = 30_000
+    """Milliseconds that a plugin's `init` may take, on each new instance."""

@@ -1,0 +1,370 @@
+"""The contract, read from its WIT files: every world, interface, function and type as plain values.
+
+The WIT files are the one owner of the contract. The sandbox compares components with what is read
+here, and moves values by it. Reads the part of WIT that the contract uses, and refuses the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from orchestrator_plugin_sdk.contract import PACKAGE, PACKAGE_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """`bool`, `u8`, `u32`, `u64`, `string` and their like."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    """`list<element>`."""
+
+    element: Type
+
+
+@dataclass(frozen=True, slots=True)
+class OptionType:
+    """`option<some>`."""
+
+    some: Type
+
+
+@dataclass(frozen=True, slots=True)
+class ResultType:
+    """`result<ok, err>`; none for `_`."""
+
+    ok: Type | None
+    err: Type | None
+
+
+@dataclass(frozen=True, slots=True)
+class TupleType:
+    """`tuple<…>`."""
+
+    elements: tuple[Type, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType:
+    """`record`: names and types of its fields, in order."""
+
+    fields: tuple[tuple[str, Type], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantType:
+    """`variant`: names and types of its cases, in order."""
+
+    cases: tuple[tuple[str, Type | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    """`enum`: the names, in order."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsType:
+    """`flags`: the names, in order."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandleType:
+    """An owned or borrowed handle of a resource of the same interface."""
+
+    resource: str
+    owned: bool
+
+
+Type = (
+    Primitive
+    | ListType
+    | OptionType
+    | ResultType
+    | TupleType
+    | RecordType
+    | VariantType
+    | EnumType
+    | FlagsType
+    | HandleType
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """Names and types of the parameters, and the type of the result, if there is one."""
+
+    params: tuple[tuple[str, Type], ...]
+    result: Type | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An interface, by its full name. A resource's method is the function
+    `[method]resource.name`, its first parameter the borrowed handle."""
+
+    name: str
+    functions: Mapping[str, Function]
+    types: Mapping[str, Type]
+    resources: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A world: interfaces by their full names."""
+
+    name: str
+    imports: Mapping[str, Interface]
+    exports: Mapping[str, Interface]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """All of it."""
+
+    interfaces: Mapping[str, Interface]
+    worlds: Mapping[str, World]
+
+
+def full_name(interface: str) -> str:
+    """The name of one of our interfaces as a component spells it."""
+    return f"{PACKAGE}/{interface}@{PACKAGE_VERSION}"
+
+
+def wit_directory() -> Path:
+    """Where the WIT files are: in the installed package, or in the source tree."""
+    installed = Path(__file__).parent / "wit"
+    return installed if installed.is_dir() else Path(__file__).parents[3] / "wit"
+
+
+@cache
+def read_contract() -> Contract:
+    """Reads the WIT files."""
+    return parse(
+        {path.name: path.read_text(encoding="utf-8") for path in wit_directory().glob("*.wit")}
+    )
+
+
+_TOKEN = re.compile(
+    r"\s+|//[^\n]*|/\*.*?\*/|(->|[A-Za-z0-9][A-Za-z0-9-]*|[{}()<>,:;=.@/_%*])", re.DOTALL
+)
+_PRIMITIVES = frozenset(
+    ("bool", "s8", "s16", "s32", "s64", "u8", "u16", "u32", "u64", "f32", "f64", "char", "string")
+)
+
+
+class _Parser:
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.tokens: list[str] = []
+        position = 0
+        while position < len(text):
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise ValueError(f"{file}: unexpected character {text[position]!r}")
+            if match[1]:
+                self.tokens.append(match[1])
+            position = match.end()
+        self.tokens.append("")
+        self.at = 0
+
+    def next(self) -> str:
+        self.at += 1
+        return self.tokens[self.at - 1]
+
+    def peek(self) -> str:
+        return self.tokens[self.at]
+
+    def accept(self, token: str) -> bool:
+        if self.peek() == token:
+            self.at += 1
+            return True
+        return False
+
+    def expect(self, token: str) -> None:
+        got = self.next()
+        if got != token:
+            raise ValueError(f"{self.file}: expected {token!r}, got {got!r}")
+
+    def until(self, end: str) -> Iterator[None]:
+        """Yields for each item of a comma-separated list, to its closing token."""
+        while not self.accept(end):
+            yield
+            if not self.accept(","):
+                self.expect(end)
+                return
+
+    def skip_to(self, end: str) -> None:
+        while self.next() != end:
+            pass
+
+
+class _Reader:
+    """Two passes: interfaces and worlds as they stand, then names resolved."""
+
+    def __init__(self) -> None:
+        self.interfaces: dict[str, Interface] = {}
+        self.world_items: dict[str, list[tuple[str, str]]] = {}
+
+    def read(self, file: str, text: str) -> None:
+        parser = _Parser(file, text)
+        while parser.peek():
+            word = parser.next()
+            if word == "package":
+                parser.skip_to(";")
+            elif word == "interface":
+                name = parser.next()
+                self.interfaces[name] = self._interface(parser, name)
+            elif word == "world":
+                name = parser.next()
+                self.world_items[name] = self._world(parser)
+            else:
+                raise ValueError(f"{file}: unexpected {word!r}")
+
+    def _world(self, parser: _Parser) -> list[tuple[str, str]]:
+        parser.expect("{")
+        items = []
+        while not parser.accept("}"):
+            items.append((parser.next(), parser.next()))
+            parser.expect(";")
+        return items
+
+    def _interface(self, parser: _Parser, name: str) -> Interface:
+        types: dict[str, Type] = {}
+        resources: set[str] = set()
+        functions: dict[str, Function] = {}
+        parser.expect("{")
+        while not parser.accept("}"):
+            word = parser.next()
+            if word == "use":
+                source = self.interfaces[parser.next()]
+                parser.expect(".")
+                parser.expect("{")
+                for _ in parser.until("}"):
+                    used = parser.next()
+                    types[used] = source.types[used]
+                parser.expect(";")
+            elif word == "record":
+                key = parser.next()
+                types[key] = RecordType(tuple(self._named(parser, types, resources)))
+            elif word == "variant":
+                key = parser.next()
+                types[key] = VariantType(tuple(self._cases(parser, types, resources)))
+            elif word in ("enum", "flags"):
+                made = EnumType if word == "enum" else FlagsType
+                key = parser.next()
+                parser.expect("{")
+                types[key] = made(tuple(parser.next() for _ in parser.until("}")))
+            elif word == "type":
+                key = parser.next()
+                parser.expect("=")
+                types[key] = self._type(parser, types, resources)
+                parser.expect(";")
+            elif word == "resource":
+                resource = parser.next()
+                resources.add(resource)
+                parser.expect("{")
+                while not parser.accept("}"):
+                    method = parser.next()
+                    own = ("self", HandleType(resource, owned=False))
+                    functions[f"[method]{resource}.{method}"] = self._function(
+                        parser, types, resources, own
+                    )
+            else:
+                functions[word] = self._function(parser, types, resources)
+        return Interface(full_name(name), functions, types, frozenset(resources))
+
+    def _function(self, parser: _Parser, types: Any, resources: Any, *first: Any) -> Function:
+        parser.expect(":")
+        parser.expect("func")
+        parser.expect("(")
+        params = [*first]
+        for _ in parser.until(")"):
+            key = parser.next()
+            parser.expect(":")
+            params.append((key, self._type(parser, types, resources)))
+        result = self._type(parser, types, resources) if parser.accept("->") else None
+        parser.expect(";")
+        return Function(tuple(params), result)
+
+    def _named(self, parser: _Parser, types: Any, resources: Any) -> Iterator[tuple[str, Type]]:
+        parser.expect("{")
+        for _ in parser.until("}"):
+            key = parser.next()
+            parser.expect(":")
+            yield key, self._type(parser, types, resources)
+
+    def _cases(
+        self, parser: _Parser, types: Any, resources: Any
+    ) -> Iterator[tuple[str, Type | None]]:
+        parser.expect("{")
+        for _ in parser.until("}"):
+            key = parser.next()
+            payload = None
+            if parser.accept("("):
+                payload = self._type(parser, types, resources)
+                parser.expect(")")
+            yield key, payload
+
+    def _type(self, parser: _Parser, types: Mapping[str, Type], resources: set[str]) -> Type:
+        word = parser.next()
+        if word in _PRIMITIVES:
+            return Primitive(word)
+        if word in types:
+            return types[word]
+        if word in resources:
+            return HandleType(word, owned=True)
+        if word == "result" and parser.peek() != "<":
+            return ResultType(None, None)
+        if word not in ("list", "option", "result", "tuple", "borrow"):
+            raise ValueError(f"{parser.file}: unknown type {word!r}")
+        parser.expect("<")
+        if word == "borrow":
+            made: Type = HandleType(parser.next(), owned=False)
+            parser.expect(">")
+            return made
+        inner: list[Type | None] = [
+            None if parser.accept("_") else self._type(parser, types, resources)
+            for _ in parser.until(">")
+        ]
+        if word == "result":
+            return ResultType(inner[0], inner[1] if len(inner) > 1 else None)
+        present = tuple(one for one in inner if one is not None)
+        if word == "tuple":
+            return TupleType(present)
+        return ListType(present[0]) if word == "list" else OptionType(present[0])
+
+    def world(self, name: str) -> World:
+        imports: dict[str, Interface] = {}
+        exports: dict[str, Interface] = {}
+        for word, target in self.world_items[name]:
+            if word == "include":
+                included = self.world(target)
+                imports.update(included.imports)
+                exports.update(included.exports)
+            else:
+                where = imports if word == "import" else exports
+                where[full_name(target)] = self.interfaces[target]
+        return World(name, imports, exports)
+
+
+def parse(files: Mapping[str, str]) -> Contract:
+    """The contract of some WIT files, by file name. Raises `ValueError` for what it can't read."""
+    reader = _Reader()
+    # `use` looks back: the file of the shared types goes first.
+    for file in sorted(files, key=lambda name: (name != "types.wit", name)):
+        reader.read(file, files[file])
+    interfaces = {one.name: one for one in reader.interfaces.values()}
+    return Contract(interfaces, {name: reader.world(name) for name in reader.world_items})
