@@ -63,7 +63,7 @@ def test_any_bytes_are_a_vector_or_a_value_error(data: bytes) -> None:
         (ctypes.c_float.__ctype_be__ * 2)(1, 2),
         (ctypes.c_int16 * 2)(1, 2),
     ],
-    ids=repr,
+    ids=lambda values: type(values).__name__,
 )
 def test_whatever_holds_numbers_makes_a_vector(values: Any) -> None:
     assert Vector(values).data == ONE_TWO

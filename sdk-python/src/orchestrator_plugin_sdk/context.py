@@ -108,7 +108,11 @@ class Services(Protocol):
 
 
 class NativeServices:
-    """`Services` of the process itself, under asyncio or trio."""
+    """`Services` of the process itself, under asyncio or trio.
+
+    A host ends a wait when its call is aborted or out of time. Without one, a wait lasts as long as
+    it was asked to, and an abort meanwhile is noticed after it.
+    """
 
     async def sleep(self, seconds: float) -> None:
         """Waits without blocking the event loop."""
