@@ -166,9 +166,7 @@ async def test_memory_does_not_grow_past_its_limit(load: Load) -> None:
         "(if (result i32) (i32.eq (memory.size) (i32.const 50)) (then $document_2096)"
         "(else (unreachable)))"
     )
-    plugin = await load(
-        Guest(functions={"generate": body}), limits=Limits(memory_bytes=50 * 65536)
-    )
+    plugin = await load(Guest(functions={"generate": body}), limits=Limits(memory_bytes=50 * 65536))
     assert (await plugin.generate(REQUEST)).text == "hi"
 
 
@@ -331,9 +329,7 @@ async def test_concurrent_calls(load: Load) -> None:
 
 
 async def test_a_manifest_lowers_limits(load: Load) -> None:
-    plugin = await load(
-        Guest(functions={"generate": SPIN}), manifest={"limits": {"fuel": 50_000}}
-    )
+    plugin = await load(Guest(functions={"generate": SPIN}), manifest={"limits": {"fuel": 50_000}})
     with pytest.raises(FuelExhaustedError) as caught:
         await plugin.generate(REQUEST)
     check(caught.value, "fuel", 50_000)

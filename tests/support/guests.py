@@ -268,7 +268,7 @@ class Guest:
                 core = f'(func (export "{name}") {params} (result i32) {body})'
                 cores.append(f"    {core}")
                 lifts.append(
-                    f'  (func ${interface}/{_id(name)} {types.get(name, kind)} (canon lift (core func $main '
+                    f"  (func ${interface}/{_id(name)} {types.get(name, kind)} (canon lift (core func $main "
                     f'"{name}") (memory $memory) (realloc (core func $libc "realloc")) '
                     f"{self.string_encoding}))"
                 )
@@ -278,7 +278,7 @@ class Guest:
         resource = stream_import = stream_with = ""
         if provider:
             resource = (
-                "  (core module $dtor_module (import \"libc\" \"memory\" (memory 1))"
+                '  (core module $dtor_module (import "libc" "memory" (memory 1))'
                 f'(func (export "dtor") (param i32) {self.destructor}))\n'
                 '  (core instance $dtor (instantiate $dtor_module (with "libc" (instance $libc))))\n'
                 '  (type $event-stream (resource (rep i32) (dtor (core func $dtor "dtor"))))\n'

@@ -8,8 +8,8 @@ behaves the same here and in the sandbox.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -79,16 +79,18 @@ class NativeBackend(Backend):
         async with call.scope():
             with _plugin_faults():
                 events = self._begin(operation, arguments, call)
-        steps = self._events(operation, events, call)
         try:
-            yield steps
+            async with aclosing(self._events(operation, events, call)) as steps:
+                yield steps
         finally:
             close = getattr(events, "aclose", None)
             if close is not None:
                 with anyio.CancelScope(shield=True):
                     await close()
 
-    async def _events(self, operation: Operation, events: Any, call: Call) -> AsyncIterator[Any]:
+    async def _events(
+        self, operation: Operation, events: Any, call: Call
+    ) -> AsyncGenerator[Any, None]:
         asynchronous = hasattr(events, "__aiter__")
         steps = events.__aiter__() if asynchronous else iter(events)
         while True:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -93,7 +93,8 @@ class WasmBackend(Backend):
                     instance.usable = False  # it may hold a stream that nobody knows
                     raise
             try:
-                yield self._events(instance, resource, operation, call)
+                async with aclosing(self._events(instance, resource, operation, call)) as events:
+                    yield events
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._end_stream(instance, resource)
@@ -112,7 +113,7 @@ class WasmBackend(Backend):
 
     async def _events(
         self, instance: Instance, resource: int, operation: Operation, call: Call
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         interface = full_name(operation.interface)
 
         def step() -> Any:

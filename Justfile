@@ -1,0 +1,52 @@
+# Everything one does in this repository. `python3 dev.py RECIPE` sets up `.venv` first.
+
+bin := justfile_directory() / ".venv/bin"
+export PATH := bin + ":" + env("PATH")
+
+# What there is to do
+_default:
+    @just --list --unsorted
+
+# Build the examples, run each natively and sandboxed, hit four limits
+demo *arguments:
+    orchestrator-plugin demo {{ arguments }}
+
+# Run the tests
+test *arguments:
+    python -m pytest {{ arguments }}
+
+# Everything a change must pass
+check: format-check lint types test
+
+# Format the code
+format:
+    ruff format
+    ruff check --fix-only --quiet
+
+# Is the code formatted?
+format-check:
+    ruff format --check
+
+# Look for mistakes
+lint:
+    ruff check
+
+# Check the types
+types:
+    mypy sdk-python/src host/src
+
+# Measure: calls through the sandbox, payload forms, loading
+bench *arguments:
+    python benchmarks/calls.py {{ arguments }}
+
+# Write the JSON Schemas of the documents anew
+schemas:
+    python -m orchestrator_plugin_host.schemas wit/schemas
+
+# Resolve and pin the dependencies anew
+lock:
+    printf './sdk-python\n./host[build]\n' | uv pip compile - --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package orchestrator-plugin-sdk --no-emit-package orchestrator-plugin-host --output-file requirements.lock
+
+# Remove what was built, and the environment
+clean:
+    rm -rf build guest-examples/*/build tests/conformance/plugins/*/build .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
