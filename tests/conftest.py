@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+from orchestrator_plugin_host.sandbox.cache import ComponentCache
+from support.building import BUILD
+
+CACHE_BYTES = 1 << 30
+"""What the cache of compiled components may grow to: a Python guest is 40 MB of it."""
 
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
@@ -13,3 +20,15 @@ settings.load_profile("project")
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """The event loop that an asynchronous test runs on: each one in turn."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def cache_directory() -> Path:
+    """One cache of compiled components for all tests of all runs."""
+    directory = BUILD / "test-cache"
+    kept = 0
+    for entry in ComponentCache(directory).entries():
+        kept += entry.size
+        if kept > CACHE_BYTES:
+            entry.path.unlink(missing_ok=True)
+    return directory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,6 @@ from orchestrator_plugin_host import HostSettings, LoadedPlugin, PluginHost
 from support.guests import Guest
 
 Load = Callable[..., Awaitable[Any]]
-
-
-@pytest.fixture(scope="session")
-def cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache of compiled components for all tests of a run."""
-    return tmp_path_factory.mktemp("cache") / "components"
 
 
 @pytest.fixture
@@ -36,11 +31,13 @@ async def host(anyio_backend: str, settings: HostSettings) -> AsyncIterator[Plug
 def load(host: PluginHost, tmp_path: Path) -> Load:
     """Loads a `Guest`: `await load(guest, limits=…, manifest={…})`."""
 
+    numbers = count()
+
     async def loads(
         guest: Guest | bytes, *, manifest: dict[str, Any] | None = None, **options: Any
     ) -> LoadedPlugin:
         data = guest if isinstance(guest, bytes) else guest.build(**(manifest or {}))
-        path = tmp_path / f"guest-{len(list(tmp_path.iterdir()))}.wasm"
+        path = tmp_path / f"guest-{next(numbers)}.wasm"
         path.write_bytes(data)
         return await host.load(path, **options)
 

@@ -153,6 +153,7 @@ _SHIM = f"""
 
 _PAYLOAD = "(result (result $payload (error $error)))"
 _UNIT = "(result (result (error $error)))"
+_NEXT = "(result (result (option $payload) (error $error)))"
 _CALL = '(param "call" $payload)'
 
 # interface -> function -> (component type, core parameters, default body)
@@ -170,7 +171,7 @@ _INTERFACES: dict[str, dict[str, tuple[str, str, str]]] = {
             "$document_2096",
         ),
         "[method]event-stream.next": (
-            '(param "self" (borrow $event-stream)) (result (result (option $payload) (error $error)))',
+            f'(param "self" (borrow $event-stream)) {_NEXT}',
             "i32",
             "(call $ok_none)",
         ),
@@ -233,13 +234,15 @@ class Guest:
     """A guest to be. `functions` are bodies (WebAssembly text) of the functions that are not to do
     the default: by name, with the parameters `(local.get 0)` and so on. `data` lies at `DATA`.
 
-    `types` replaces the component type of a function; `fields` goes into the core module; `extra`
+    `types` replaces the component type of a function, and `signatures` its core type with it;
+    `edits` replace pieces of the component's text; `fields` goes into the core module; `extra`
     into the component; `exports` are added to the component's.
     """
 
     kind: PluginType = PluginType.PROVIDER
     functions: Mapping[str, str] | None = None
     types: Mapping[str, str] | None = None
+    signatures: Mapping[str, str] | None = None
     data: bytes = b""
     fields: str = ""
     extra: str = ""
@@ -249,9 +252,17 @@ class Guest:
     destructor: str = ""
     string_encoding: str = ""
     leave_out: frozenset[str] = frozenset()
+    edits: Mapping[str, str] | None = None
 
     def wat(self) -> str:
         """The component's text."""
+        text = self._text()
+        for old, new in (self.edits or {}).items():
+            assert old in text, old
+            text = text.replace(old, new)
+        return text
+
+    def _text(self) -> str:
         interfaces = ["lifecycle", str(self.kind).replace("_", "-")]
         functions, types = self.functions or {}, self.types or {}
         cores, lifts, exports = [], [], []
@@ -261,18 +272,19 @@ class Guest:
                 if name in self.leave_out:
                     continue
                 params = f"(param {params})" if params else ""
+                signature = (self.signatures or {}).get(name, f"{params} (result i32)")
                 body = functions.get(name, body)
                 for at, document in DOCUMENTS.items():
                     answer = f"(call $ok_bytes (i32.const {at}) (i32.const {len(document)}))"
                     body = body.replace(f"$document_{at}", answer)
-                core = f'(func (export "{name}") {params} (result i32) {body})'
-                cores.append(f"    {core}")
+                kind = types.get(name, kind)
+                cores.append(f'    (func (export "{name}") {signature} {body})')
                 lifts.append(
-                    f"  (func ${interface}/{_id(name)} {types.get(name, kind)} (canon lift (core func $main "
-                    f'"{name}") (memory $memory) (realloc (core func $libc "realloc")) '
-                    f"{self.string_encoding}))"
+                    f"  (func ${interface}/{_id(name)} {kind} (canon lift "
+                    f'(core func $main "{name}") (memory $memory) '
+                    f'(realloc (core func $libc "realloc")) {self.string_encoding}))'
                 )
-                names.append((name, types.get(name, kind)))
+                names.append((name, kind))
             exports.append((interface, names))
         provider = self.kind is PluginType.PROVIDER
         resource = stream_import = stream_with = ""
@@ -280,7 +292,8 @@ class Guest:
             resource = (
                 '  (core module $dtor_module (import "libc" "memory" (memory 1))'
                 f'(func (export "dtor") (param i32) {self.destructor}))\n'
-                '  (core instance $dtor (instantiate $dtor_module (with "libc" (instance $libc))))\n'
+                "  (core instance $dtor (instantiate $dtor_module "
+                '(with "libc" (instance $libc))))\n'
                 '  (type $event-stream (resource (rep i32) (dtor (core func $dtor "dtor"))))\n'
                 "  (core func $new_stream (canon resource.new $event-stream))\n"
             )

@@ -57,6 +57,9 @@ class Call:
         self._resumed_at: float | None = None
         self._interrupted = threading.Event()
         self._reason: PluginError | None = None
+        self.host_error: BaseException | None = None
+        """What was raised on the host's side while the plugin ran: it ends the call, whatever the
+        plugin makes of it."""
         self._log_events = 0
         self._log_bytes = 0
         self._stream_events = 0
@@ -197,5 +200,9 @@ class _MeteredLogger(PluginLogger):
             size = len(pack(to_document(event)))
         except DocumentError as error:
             raise ValueError(f"a log event {error}") from None
-        self._call.count_log_event(size)
-        self._target.emit(event)
+        try:
+            self._call.count_log_event(size)
+            self._target.emit(event)
+        except BaseException as error:
+            self._call.host_error = error
+            raise

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, ClassVar, Self, cast
+from weakref import WeakSet
 
 import anyio
 from orchestrator_plugin_sdk import (
@@ -53,6 +54,7 @@ from .documents import validate
 from .errors import (
     ConcurrencyLimitError,
     PluginClosedError,
+    PluginError,
     PluginInputError,
     PluginOutputError,
 )
@@ -76,7 +78,8 @@ class LoadedPlugin:
         self._context = context
         self._active = 0
         self._closed = False
-        self._quiet = anyio.Event()
+        self._moved = anyio.Event()
+        self._streams: WeakSet[AsyncGenerator[Any, None]] = WeakSet()
 
     @property
     def manifest(self) -> PluginManifest:
@@ -113,13 +116,17 @@ class LoadedPlugin:
         return cast("HealthCheckResult", await self._call(HEALTH_CHECK, [], context))
 
     async def shutdown(self) -> None:
-        """Shuts the plugin down. Calls under way are waited for; new ones are refused."""
+        """Shuts the plugin down. Calls under way are waited for, open streams are closed, new
+        calls are refused."""
         if self._closed:
             return
         self._closed = True
         with anyio.CancelScope(shield=True):
-            if self._active:
-                await self._quiet.wait()
+            while self._active:
+                await self._close_streams()
+                if self._active:
+                    self._moved = anyio.Event()
+                    await self._moved.wait()
             call = self._new_call(None)
             async with call.scope():
                 await self._backend.close(call)
@@ -139,14 +146,25 @@ class LoadedPlugin:
         return f"<{type(self).__name__} {self.name} {self.manifest.version} ({self.isolation})>"
 
     async def start(self) -> None:
-        """Makes the plugin ready. Called once, by the host."""
-        call = self._new_call(None)
-        async with call.scope():
-            await self._backend.start(call)
-        await self._learn()
+        """Makes the plugin ready. Called once, by the host. If it fails, nothing is left over."""
+        try:
+            call = self._new_call(None)
+            async with call.scope():
+                await self._backend.start(call)
+            await self._learn()
+        except BaseException:
+            with suppress(PluginError):
+                await self.shutdown()
+            raise
 
     async def _learn(self) -> None:
         """Asks what the handle answers by itself later."""
+
+    async def _close_streams(self) -> None:
+        """Closes the streams whose callers are not waiting for an event."""
+        for stream in list(self._streams):
+            with suppress(RuntimeError):  # it is just being iterated
+                await stream.aclose()
 
     def _new_call(self, context: PluginContext | None) -> Call:
         return Call(self.name, self.limits, context or self._context)
@@ -168,8 +186,7 @@ class LoadedPlugin:
             yield
         finally:
             self._active -= 1
-            if self._closed and not self._active:
-                self._quiet.set()
+            self._moved.set()
 
     def _arguments(self, operation: Operation, values: Sequence[Any]) -> list[Any]:
         try:
@@ -213,7 +230,7 @@ class LoadedProvider(LoadedPlugin):
         """One whole answer. `request` may be a mapping with the same keys."""
         return cast("ModelResponse", await self._call(GENERATE, [request], context))
 
-    async def stream(
+    def stream(
         self, request: ModelRequest | Mapping[str, Any], context: PluginContext | None = None
     ) -> AsyncGenerator[StreamEvent, None]:
         """The answer, piece by piece.
@@ -221,13 +238,23 @@ class LoadedProvider(LoadedPlugin):
         A sandboxed plugin's instance is held until the stream ends: iterate to the end, or close
         the generator (`contextlib.aclosing`).
         """
+        stream = self._stream(request, context)
+        self._streams.add(stream)
+        return stream
+
+    async def _stream(
+        self, request: ModelRequest | Mapping[str, Any], context: PluginContext | None
+    ) -> AsyncGenerator[StreamEvent, None]:
         with self._entered():
             arguments = self._arguments(STREAM, [request])
             call = self._new_call(context)
             async with self._backend.stream(STREAM, arguments, call) as events:
                 async for event in events:
                     call.count_stream_event()
+                    self._moved.set()
                     yield event
+                    if self._closed:
+                        raise PluginClosedError(f"plugin {self.name!r} has been shut down")
 
 
 class LoadedEmbedder(LoadedPlugin):

@@ -154,6 +154,9 @@ class PluginHost:
         backend = await self._backend(admitted, dict(config or {}), context, pool)
         plugin = handle_type(admitted, backend, context)
         await plugin.start()
+        if not self._open:
+            await plugin.shutdown()
+            raise PluginClosedError("the host was closed while the plugin was being loaded")
         self._plugins.append(plugin)
         return plugin
 

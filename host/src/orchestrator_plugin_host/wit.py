@@ -144,9 +144,8 @@ def full_name(interface: str) -> str:
 
 
 def wit_directory() -> Path:
-    """Where the WIT files are: in the installed package, or in the source tree."""
-    installed = Path(__file__).parent / "wit"
-    return installed if installed.is_dir() else Path(__file__).parents[3] / "wit"
+    """Where the WIT files are."""
+    return Path(__file__).parent / "wit_files"
 
 
 @cache

@@ -52,6 +52,7 @@ class NativeBackend(Backend):
         self._admitted = admitted
         self._config = config
         self._plugin: Plugin | None = None
+        self._started = False
 
     async def start(self, call: Call) -> None:
         """Makes the plugin and runs its `init`."""
@@ -62,10 +63,11 @@ class NativeBackend(Backend):
         except PluginCallError as error:
             message = f"plugin {call.plugin!r} failed to initialise: {error}"
             raise PluginInitError(message) from error
+        self._started = True
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Awaits the plugin's method."""
-        with _plugin_faults():
+        with _plugin_faults(call):
             value = self._begin(operation, arguments, call)
             if inspect.isawaitable(value):
                 value = await value
@@ -77,7 +79,7 @@ class NativeBackend(Backend):
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Iterates over what the plugin's method gives."""
         async with call.scope():
-            with _plugin_faults():
+            with _plugin_faults(call):
                 events = self._begin(operation, arguments, call)
         try:
             async with aclosing(self._events(operation, events, call)) as steps:
@@ -95,7 +97,7 @@ class NativeBackend(Backend):
         steps = events.__aiter__() if asynchronous else iter(events)
         while True:
             async with call.scope():
-                with _plugin_faults():
+                with _plugin_faults(call):
                     try:
                         event = await steps.__anext__() if asynchronous else next(steps)
                     except (StopAsyncIteration, StopIteration):
@@ -103,8 +105,9 @@ class NativeBackend(Backend):
             yield self._result(operation, event, call)
 
     async def close(self, call: Call) -> None:
-        """Runs the plugin's `shutdown`."""
-        await self.call(SHUTDOWN, [], call)
+        """Runs the plugin's `shutdown`, if its `init` succeeded."""
+        if self._started:
+            await self.call(SHUTDOWN, [], call)
 
     def _begin(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         passed = list(arguments)
@@ -131,13 +134,22 @@ class NativeBackend(Backend):
             raise PluginOutputError(str(error)) from None
 
 
+def _is_cancellation(error: BaseException | None) -> bool:
+    return isinstance(error, anyio.get_cancelled_exc_class())
+
+
 class _plugin_faults:  # noqa: N801  # reads as a function where it is used
     """Around a plugin's own code: what it raises becomes `PluginCallError`, as in the sandbox."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self._call.host_error is not None and not _is_cancellation(error):
+            raise self._call.host_error from None
         if isinstance(error, DocumentError):
             raise PluginCallError("invalid-request", str(error)) from error
         if isinstance(error, Exception) and not isinstance(error, PluginError):

@@ -1,0 +1,139 @@
+"""`orchestrator-plugin call`: one method of a plugin, called once."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import anyio
+import typer
+from orchestrator_plugin_sdk import (
+    LogEvent,
+    PluginContext,
+    PluginLogger,
+    StreamEnd,
+    StreamEvent,
+    StreamTextDelta,
+    StreamUsage,
+)
+from orchestrator_plugin_sdk.contract import KINDS, Operation
+
+from ..discovery import PluginSource
+from ..handles import HANDLES, LoadedPlugin
+from ..host import PluginHost
+from ..limits import Limits
+from .arguments import arguments_of, limits_from, method_named, read_json
+from .output import JsonOption, Output, milliseconds, printable
+from .sources import to_load
+
+
+def call(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE_OR_DIR_OR_ENTRYPOINT",
+            help="A component, a built source folder, or an installed entry point.",
+        ),
+    ],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="generate, embed_texts, …")],
+    request: Annotated[
+        str,
+        typer.Option(
+            metavar="JSON|@FILE|-",
+            help="The method's arguments by name, as a JSON object; for generate, stream and "
+            "execute the fields of the request may stand there themselves.",
+        ),
+    ] = "{}",
+    config: Annotated[
+        str, typer.Option(metavar="JSON|@FILE|-", help="What the plugin is configured with.")
+    ] = "{}",
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A limit, like fuel=1000000000. Repeatable."),
+    ] = None,
+    native: Annotated[
+        bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Call one method of a plugin. What the plugin logs goes to stderr."""
+    out = Output(as_json)
+    with out.reporting():
+        operation = method_named(method)
+        arguments = arguments_of(operation, read_json(request, "--request"))
+        configured = read_json(config, "--config")
+        limits = limits_from(limit or [])
+        found = to_load(source, native=native)
+        anyio.run(_run, out, found, operation, arguments, configured, limits)
+
+
+async def _run(
+    out: Output,
+    source: PluginSource,
+    operation: Operation,
+    arguments: dict[str, Any],
+    config: dict[str, Any],
+    limits: Limits,
+) -> None:
+    context = PluginContext(logger=_NoteLogger(out))
+    async with PluginHost() as host:
+        with out.waiting("loading (the first time, compiling takes seconds)"):
+            plugin = await host.load(
+                source, config, context, limits=limits, expect=_handle_with(operation)
+            )
+        started = time.perf_counter()
+        asked = getattr(plugin, operation.method)(**arguments)
+        if operation.form == "stream":
+            async with aclosing(asked) as events:
+                async for event in events:
+                    _show_event(out, event)
+        else:
+            _show(out, operation, await asked if inspect.isawaitable(asked) else asked)
+        how = "sandboxed" if plugin.isolation == "sandbox" else "natively, not sandboxed"
+        out.note(f"{plugin.name} {how}, {milliseconds(started)} ms")
+
+
+def _handle_with(operation: Operation) -> type[LoadedPlugin]:
+    """The one kind of plugins that has this method, if it is one."""
+    having = [HANDLES[type_] for type_, kind in KINDS.items() if operation in kind.operations]
+    return having[0] if len(having) == 1 else LoadedPlugin
+
+
+def _show(out: Output, operation: Operation, result: Any) -> None:
+    if out.as_json:
+        out.document(result)
+    elif operation.form == "nothing":
+        out.note("done")
+    else:
+        out.pretty(result)
+
+
+def _show_event(out: Output, event: StreamEvent) -> None:
+    """An event as it comes: for people, the text alone flows."""
+    if out.as_json:
+        out.line(event)
+    elif isinstance(event, StreamTextDelta):
+        sys.stdout.write(printable(event.text))
+        sys.stdout.flush()
+    elif isinstance(event, StreamEnd):
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        out.note(f"finish reason: {event.finish_reason}")
+    elif isinstance(event, StreamUsage):
+        return
+    else:
+        out.line(event)
+
+
+class _NoteLogger(PluginLogger):
+    """Shows what a plugin logs."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def emit(self, event: LogEvent) -> None:
+        fields = " ".join(f"{name}={value!r}" for name, value in event.fields.items())
+        self._out.note(f"{event.level}: {event.message} {fields}".rstrip())

@@ -1,0 +1,158 @@
+"""`orchestrator-plugin inspect`: what a plugin is, without running or compiling it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+from orchestrator_plugin_sdk import (
+    PluginError,
+    PluginExport,
+    PluginManifest,
+    check_version,
+    to_document,
+    validate_manifest,
+)
+from orchestrator_plugin_sdk.contract import KINDS
+from orchestrator_plugin_sdk.project import read_manifest
+from rich.table import Table
+from rich.text import Text
+
+from ..admission import admit_component, admit_export
+from ..component_file import ComponentFile, read_component
+from ..discovery import resolve
+from ..limits import UNITS, Limits, effective_limits
+from .output import JsonOption, Output, error_document, megabytes, printable
+from .sources import component_of
+
+
+def inspect(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE_OR_DIR_OR_ENTRYPOINT",
+            help="A component, a folder with a plugin.toml, or an installed entry point.",
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a plugin is and whether a host would take it, without running or compiling it.
+
+    Of an entry point, its module is imported, since that is where its manifest is.
+    """
+    out = Output(as_json)
+    with out.reporting():
+        facts = _of_folder(Path(source)) if Path(source).is_dir() else anyio.run(_of, source)
+        if as_json:
+            out.document(facts)
+        else:
+            out.people.print(_table(facts))
+
+
+async def _of(source: str) -> dict[str, Any]:
+    limits = Limits()
+    found = await resolve(source, limits.component_bytes)
+    if isinstance(found, PluginExport):
+        facts = {"source": source, "form": "entry point"}
+        facts |= _described(validate_manifest(found.manifest))
+        return facts | _admission(lambda: admit_export(found, limits))
+    return {"source": source, "form": "component"} | _of_component(found, limits)
+
+
+def _of_folder(directory: Path) -> dict[str, Any]:
+    """A source folder: its component if it is built, else what its `plugin.toml` says."""
+    manifest = read_manifest(directory)
+    component = component_of(directory)
+    facts = {"source": str(directory), "form": "folder"}
+    if component.is_file():
+        limits = Limits()
+        with component.open("rb") as file:
+            data = file.read(limits.component_bytes + 1)
+        return facts | {"component": str(component)} | _of_component(data, limits)
+
+    def admit() -> None:
+        check_version(manifest)
+        effective_limits(Limits(), manifest)
+
+    return facts | {"component": None} | _described(manifest) | _admission(admit)
+
+
+def _of_component(data: bytes, limits: Limits) -> dict[str, Any]:
+    """Raises `InvalidComponentError` for what isn't a component, `DocumentTooLargeError`."""
+    if len(data) > limits.component_bytes:
+        admit_component(data, limits)  # says why not
+    file = read_component(data)
+    try:
+        facts = _described(validate_manifest(file.manifest_document))
+    except PluginError:
+        facts = {"manifest": None}  # admission tells what is wrong with it
+    return facts | _contents(file) | _admission(lambda: admit_component(data, limits))
+
+
+def _described(manifest: PluginManifest) -> dict[str, Any]:
+    return {"manifest": to_document(manifest), "world": KINDS[manifest.type].world}
+
+
+def _contents(file: ComponentFile) -> dict[str, Any]:
+    return {
+        "size": len(file.data),
+        "digest": f"sha256:{file.digest}",
+        "imports": [name for name, _ in file.imports],
+        "exports": [name for name, _ in file.exports],
+        "custom_sections": [{"name": n, "size": len(body)} for n, body in file.custom_sections],
+        "memories": file.memories,
+    }
+
+
+def _admission(admit: Any) -> dict[str, Any]:
+    """Whether a host with its default limits would go on to load it."""
+    try:
+        admit()
+    except PluginError as error:
+        return {"admission": {"admitted": False, "error": error_document(error)}}
+    return {"admission": {"admitted": True}}
+
+
+def _table(facts: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _rows(facts):
+        table.add_row(name, value if isinstance(value, Text) else Text(printable(value)))
+    return table
+
+
+def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
+    manifest = facts["manifest"]
+    if manifest:
+        yield "plugin", Text(f"{manifest['name']} {manifest['version']}", style="bold")
+        yield "", manifest["description"]
+        yield "kind", f"{manifest['type']}, world {facts['world']}"
+        yield "SDK", str(validate_manifest(manifest).sdk_version)
+        for key in ("author", "license", "homepage"):
+            if manifest[key]:
+                yield key, manifest[key]
+        yield "stateful", "yes" if validate_manifest(manifest).keeps_state else "no"
+        yield "payloads", ", ".join(manifest["payload_encodings"])
+        asked = {name: value for name, value in manifest["limits"].items() if value is not None}
+        lines = [f"{name} = {value:,} {UNITS[name]}" for name, value in asked.items()]
+        yield "limits", "\n".join(lines) or "none of its own"
+    if facts.get("component", "") is None:
+        yield "component", "not built yet"
+    if "digest" in facts:
+        yield "component", facts.get("component") or facts["source"]
+        yield "size", f"{megabytes(facts['size'])} ({facts['size']:,} bytes)"
+        yield "digest", facts["digest"]
+        yield "imports", "\n".join(facts["imports"]) or "none"
+        yield "exports", "\n".join(facts["exports"]) or "none"
+        sections = [f"{one['name']} ({one['size']:,} bytes)" for one in facts["custom_sections"]]
+        yield "sections", "\n".join(sections) or "none"
+    if facts["admission"]["admitted"]:
+        yield "admission", Text("✓ would be admitted", style="green")
+    else:
+        error = facts["admission"]["error"]
+        text = printable(f"✗ refused: {error['type']}: {error['message']}")
+        yield "admission", Text(text, style="red")

@@ -1,0 +1,71 @@
+"""A provider whose methods a test writes.
+
+The config's `methods` are `{method: [function, source]}`. A method that is not there does the
+plainest thing that fits the interface. `on_init` is called at the end of `init`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import random
+import secrets
+import time
+import uuid
+from types import MethodType
+from typing import Any
+
+import orchestrator_plugin_sdk
+from orchestrator_plugin_sdk import (
+    HealthCheckResult,
+    ModelRequest,
+    ModelResponse,
+    PluginConfig,
+    PluginContext,
+    ProviderAdapterPlugin,
+    ProviderCapabilities,
+    SdkVersionRange,
+)
+
+NAMES = {
+    **vars(orchestrator_plugin_sdk),
+    **{module.__name__: module for module in (datetime, random, secrets, time, uuid)},
+}
+"""What the source of a method may use."""
+
+
+class ProbeProvider(ProviderAdapterPlugin):
+    """The probe of its kind."""
+
+    name = "probe-provider"
+    sdk_version = SdkVersionRange(1, 1)
+
+    async def init(self, config: PluginConfig, ctx: PluginContext) -> None:
+        self.ctx = ctx
+        for method, (function, source) in config.get("methods", {}).items():
+            names: dict[str, Any] = dict(NAMES)
+            exec(source, names)
+            setattr(self, method, MethodType(names[function], self))
+        await self.on_init(config, ctx)
+
+    async def on_init(self, config: PluginConfig, ctx: PluginContext) -> None:
+        pass
+
+    async def health_check(self) -> HealthCheckResult:
+        return HealthCheckResult(True)
+
+    async def shutdown(self) -> None:
+        pass
+
+    def capabilities(self) -> ProviderCapabilities:
+        return ProviderCapabilities(supports_streaming=True)
+
+    async def generate(self, req: ModelRequest, ctx: PluginContext) -> ModelResponse:
+        return ModelResponse("".join(message.text for message in req.messages))
+
+    main = generate
+    """What `generate` does plainly, for a method that does something besides."""
+
+
+def create_plugin() -> ProbeProvider:
+    """The entry that `plugin.toml` names."""
+    return ProbeProvider()

@@ -1,0 +1,135 @@
+"""What the README and the docs show is run, or checked against the code."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import orchestrator_plugin_host
+import pytest
+from orchestrator_plugin_host import LimitExceededError, Limits
+from orchestrator_plugin_sdk import (
+    ManifestLimits,
+    Message,
+    ModelRequest,
+    PluginContext,
+    PluginManifest,
+    ProviderAdapterPlugin,
+    load_plugin,
+    load_project,
+)
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("guest-examples/*/*.md")]
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run(command: list[str], example_components: dict[str, Path]) -> str:
+    """Runs a command where a reader would, with the examples built."""
+    assert example_components
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("recipe", ["demo", "test"])
+def test_the_readmes_commands_are_recipes(recipe: str) -> None:
+    assert f"$ python3 dev.py {recipe}\n" in "".join(blocks(ROOT / "README.md", "console"))
+    assert re.search(rf"^{recipe}\b", (ROOT / "Justfile").read_text(), re.MULTILINE)
+
+
+def test_the_ten_lines_stream(examples_in_place: dict[str, Path]) -> None:
+    shown = [one for one in blocks(ROOT / "README.md", "console") if "-c '" in one]
+    assert len(shown) == 1
+    code = shown[0].partition("-c '")[2].rpartition("'")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    events = run([sys.executable, "-c", code], examples_in_place)
+    assert events.count("StreamTextDelta") > 1
+    assert "StreamEnd" in events
+
+
+def test_the_limit_snippet(examples_in_place: dict[str, Path]) -> None:
+    [snippet] = [one for one in blocks(ROOT / "README.md", "python") if "FuelExhausted" in one]
+    printed = run([sys.executable, "-c", snippet], examples_in_place)
+    assert printed.startswith("fuel is 500,000,000: ")
+    assert "it-goes-on" in printed
+
+
+@pytest.mark.anyio
+async def test_the_plugin_in_the_readme(tmp_path: Path) -> None:
+    [manifest] = blocks(ROOT / "README.md", "toml")
+    [source] = [one for one in blocks(ROOT / "README.md", "python") if "# shout.py" in one]
+    (tmp_path / "plugin.toml").write_text(manifest)
+    (tmp_path / "shout.py").write_text(source)
+    plugin = await load_plugin(load_project(tmp_path), {"mark": "?"})
+    assert isinstance(plugin, ProviderAdapterPlugin)
+    response = await plugin.generate(ModelRequest((Message("user", "hello"),)), PluginContext())
+    assert response.text == "HELLO?"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_parse_and_links_lead_somewhere(page: Path) -> None:
+    for snippet in blocks(page, "python"):
+        ast.parse(snippet)
+    for snippet in blocks(page, "toml"):
+        tomllib.loads(snippet)
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_table_of_limits_is_true() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\d,]+)( MiB)? \|.*\| `(\w+)` \|$",
+        (ROOT / "docs/limits.md").read_text(),
+        re.MULTILINE,
+    )
+    documented = {
+        name: int(value.replace(",", "")) * (1024 * 1024 if mib else 1)
+        for name, value, mib, _ in rows
+    }
+    assert documented == Limits().model_dump()
+    for _, _, _, error in rows:
+        assert issubclass(getattr(orchestrator_plugin_host, error), LimitExceededError)
+
+
+def test_the_table_of_manifest_keys_is_true() -> None:
+    text = (ROOT / "docs/writing-plugins.md").read_text()
+    table = text[text.index("| key | meaning |") :]
+    keys = set(re.findall(r"`\[?(\w+)\]?`", "".join(re.findall(r"^\| ([^|]+) \|", table, re.M))))
+    assert keys == {*PluginManifest.__slots__, "build"}
+
+
+def test_manifest_limits_are_limits() -> None:
+    assert set(ManifestLimits.__slots__) <= set(Limits.model_fields)
+
+
+def test_paths_of_the_architecture_page_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    for base, path in re.findall(r"^\| (… )?`([^`]+)`", text, re.MULTILINE):
+        roots = [ROOT / "sdk-python/src/orchestrator_plugin_sdk"] if base else [ROOT]
+        roots.append(ROOT / "host/src/orchestrator_plugin_host")
+        assert any((root / path).exists() for root in roots), path
+
+
+@pytest.fixture(scope="session")
+def examples_in_place(example_components: dict[str, Path]) -> dict[str, Path]:
+    """The examples built where the README looks for them."""
+    for name, built in example_components.items():
+        target = ROOT / "guest-examples" / name / "build" / f"{name}.wasm"
+        if not target.exists() or target.stat().st_mtime < built.stat().st_mtime:
+            target.parent.mkdir(exist_ok=True)
+            temporary = target.with_suffix(f".{os.getpid()}")
+            temporary.write_bytes(built.read_bytes())
+            temporary.replace(target)
+    return example_components
