@@ -28,6 +28,7 @@ from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
 from .sandbox.instance import LoadedComponent, Sandbox
 from .sandbox.loader import ComponentLoader
+from .sandbox.selfcheck import check_round_trip
 from .sandbox.threads import WorkerThreads
 from .settings import HostSettings, PoolSettings
 
@@ -221,6 +222,7 @@ class PluginHost:
             return NativeBackend(admitted, config)
         if self._sandbox is None or self._loader is None:
             self._sandbox = Sandbox()
+            check_round_trip(self._sandbox)
             self._loader = ComponentLoader(self._sandbox.engine, self.settings.cache_directory)
         loaded = await self._load_component(self._loader, admitted, admitted.source)
         init_limits = admitted.limits.model_copy(

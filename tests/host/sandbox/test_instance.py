@@ -255,7 +255,7 @@ DOCUMENTS = {
     "a document cut short": (0, pack({"text": "a"})[:-1]),
     "a list": (0, pack([])),
     "a number": (0, pack(1)),
-    "a missing key": (0, pack({})),
+    "a missing key": (0, pack({"tool_calls": [{}]})),
     "an unknown key": (0, pack({"text": "a", "colour": "red"})),
     "a value of another type": (0, pack({"text": 1})),
     "a key twice": (0, b"\x82\xa4text\xa1a\xa4text\xa1b"),
@@ -332,10 +332,10 @@ async def test_more_results_than_asked_for(load: Load) -> None:
 @pytest.mark.parametrize("kind", ErrorKind)
 async def test_every_error_kind(load: Load, kind: ErrorKind) -> None:
     number = list(ErrorKind).index(kind)
-    body = f"(call $err (i32.const {number}) (i32.const {DATA}) (i32.const 8))"
-    plugin = await load(Guest(functions={"generate": body}, data="ein Café".encode()[:8]))
+    body = f"(call $err (i32.const {number}) (i32.const {DATA}) (i32.const 9))"
+    plugin = await load(Guest(functions={"generate": body}, data="ein Café".encode()))
     expected = MemoryLimitError if kind is ErrorKind.OUT_OF_MEMORY else PluginCallError
-    with pytest.raises(expected, match="ein Caf") as caught:
+    with pytest.raises(expected, match="ein Café") as caught:
         await plugin.generate(REQUEST)
     if isinstance(caught.value, PluginCallError):
         assert (caught.value.kind, caught.value.retryable) == (kind, True)

@@ -169,13 +169,12 @@ def error_new(message: str) -> int:
 
 def configure(config: Any) -> None:
     """What the public `Config` can't say: no component concurrency, whose values would end the
-    process; no proposals beyond what guests need."""
+    process."""
     pointer = config.ptr()
     _b.wasmtime_config_concurrency_support_set(pointer, False)
     _b.wasmtime_config_wasm_component_model_async_set(pointer, False)
     _b.wasmtime_config_wasm_component_model_more_async_builtins_set(pointer, False)
     _b.wasmtime_config_wasm_component_model_async_stackful_set(pointer, False)
-    _b.wasmtime_config_wasm_tail_call_set(pointer, False)
 
 
 def increment_epoch(engine: Engine) -> None:
