@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
-from support.building import BUILD
+from support.building import BUILD, REPOSITORY, built
 
 CACHE_BYTES = 1 << 30
 """What the cache of compiled components may grow to: a Python guest is 40 MB of it."""
@@ -32,3 +32,10 @@ def cache_directory() -> Path:
         if kept > CACHE_BYTES:
             entry.path.unlink(missing_ok=True)
     return directory
+
+
+@pytest.fixture(scope="session")
+def example_components() -> dict[str, Path]:
+    """The example plugins' components, by name."""
+    folders = (REPOSITORY / "guest-examples").iterdir()
+    return {folder.name: built(folder) for folder in folders if (folder / "plugin.toml").is_file()}

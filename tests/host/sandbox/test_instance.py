@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 from orchestrator_plugin_host import (
     DeadlineExceededError,
     FuelExhaustedError,
-    HostSettings,
     Limits,
     LoadedProvider,
     MemoryLimitError,
@@ -20,14 +18,13 @@ from orchestrator_plugin_host import (
     PluginTrapError,
     PoolSettings,
 )
-from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox
+from orchestrator_plugin_host.sandbox.instance import Sandbox
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginType, pack
 from support.guests import DATA, Guest
 
 from ..conftest import Load
 from .conftest import Make, ask
 
-pytestmark = pytest.mark.anyio
 
 REQUEST: dict[str, Any] = {"messages": []}
 SPIN = "(loop $spin (br $spin)) (unreachable)"
@@ -103,7 +100,7 @@ async def test_a_trap_while_loading(load: Load, guest: Guest) -> None:
     await works(await load(Guest()))
 
 
-async def test_a_trap_in_shutdown_is_nobodys_loss(settings: HostSettings, load: Load) -> None:
+async def test_a_trap_in_shutdown_is_nobodys_loss(load: Load) -> None:
     plugin = await load(Guest(functions={"shutdown": "(unreachable)"}))
     await works(plugin)
     await plugin.shutdown()
@@ -223,16 +220,14 @@ async def test_a_realloc_that_lies_only_to_an_import(load: Load) -> None:
     await works(plugin)
 
 
-@pytest.mark.parametrize("function", ["realloc", "destructor"])
-async def test_memory_given_in_a_place_that_calls_back(load: Load, function: str) -> None:
-    # Neither may call imports; spinning there is interrupted as anywhere.
-    guest = Guest(**{function: "(loop $spin (br $spin))"})  # type: ignore[arg-type]
-    limits = Limits(fuel=1_000_000)
-    if function == "realloc":
-        with pytest.raises(FuelExhaustedError):
-            await load(guest, limits=limits)
-        return
-    plugin = await load(guest, limits=limits, pool=PoolSettings(instances=1))
+async def test_a_realloc_that_spins(load: Load) -> None:
+    with pytest.raises(FuelExhaustedError):
+        await load(Guest(realloc=SPIN), limits=Limits(fuel=1_000_000))
+
+
+async def test_a_destructor_that_spins(load: Load) -> None:
+    guest = Guest(destructor=SPIN)
+    plugin = await load(guest, limits=Limits(fuel=1_000_000), pool=PoolSettings(instances=1))
     assert await drain(plugin) == []
     await works(plugin)
 
@@ -335,9 +330,10 @@ async def test_every_error_kind(load: Load, kind: ErrorKind) -> None:
     body = f"(call $err (i32.const {number}) (i32.const {DATA}) (i32.const 9))"
     plugin = await load(Guest(functions={"generate": body}, data="ein Café".encode()))
     expected = MemoryLimitError if kind is ErrorKind.OUT_OF_MEMORY else PluginCallError
-    with pytest.raises(expected, match="ein Café") as caught:
+    with pytest.raises(expected) as caught:
         await plugin.generate(REQUEST)
     if isinstance(caught.value, PluginCallError):
+        assert caught.value.message == "ein Café"
         assert (caught.value.kind, caught.value.retryable) == (kind, True)
         assert caught.value.retry_after_ms == 1500
     await works(plugin)
@@ -408,19 +404,13 @@ def test_a_streams_handle_outlives_other_calls(make: Make) -> None:
     assert instance.usable
 
 
-async def test_a_handle_of_another_instance_is_refused(make: Make) -> None:
+def test_a_handle_of_another_instance_is_refused(make: Make) -> None:
     first, second = make(Guest()), make(Guest())
     stream = ask(first, "generate-stream").value
     with pytest.raises(PluginTrapError):
         ask(second, "[method]event-stream.next", stream)
     assert ask(first, "[method]event-stream.next", stream).value is None
     first.drop(stream)
-
-
-async def opened(host: PluginHost) -> AsyncIterator[Instance]:
-    assert host._sandbox is not None
-    for instance in host._sandbox.instances.values():
-        yield instance
 
 
 async def test_a_failed_load_leaves_no_instance(load: Load, host: PluginHost) -> None:
@@ -431,4 +421,5 @@ async def test_a_failed_load_leaves_no_instance(load: Load, host: PluginHost) ->
     ):
         with pytest.raises((PluginTrapError, PluginOutputError)):
             await load(guest)
-    assert [one async for one in opened(host)] == []
+    assert host._sandbox is not None
+    assert host._sandbox.instances == {}

@@ -24,7 +24,7 @@ from orchestrator_plugin_sdk.payload import choose_encoding, to_text
 from ..admission import AdmittedPlugin
 from ..calls import Call
 from ..documents import validate
-from ..errors import MemoryLimitError, PluginInitError, PluginOutputError
+from ..errors import MemoryLimitError, PluginInitError, PluginInputError, PluginOutputError
 from ..limits import UNITS
 from ..sandbox.imports import payload_bytes
 from ..sandbox.instance import Instance, LoadedComponent, Sandbox
@@ -195,7 +195,12 @@ class WasmBackend(Backend):
             document["context"] = CallContext(call.context.run_id, call.deadline_ms_left())
         elif not document:
             return None
-        packed = pack(to_document(document))
+        try:
+            packed = pack(to_document(document))
+        except DocumentError as error:
+            raise PluginInputError(
+                f"{operation.method} of plugin {call.plugin!r}: {error}"
+            ) from None
         call.check_document_in(len(packed))
         form = choose_encoding(packed, self._manifest.payload_encodings)
         return form, packed if form == "bytes" else to_text(form, packed)

@@ -6,6 +6,7 @@ import inspect
 import sys
 import time
 from contextlib import aclosing
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -27,7 +28,7 @@ from ..host import PluginHost
 from ..limits import Limits
 from .arguments import arguments_of, limits_from, method_named, read_json
 from .output import JsonOption, Output, milliseconds, printable
-from .sources import to_load
+from .sources import is_fresh, to_load
 
 
 def call(
@@ -67,6 +68,8 @@ def call(
         configured = read_json(config, "--config")
         limits = limits_from(limit or [])
         found = to_load(source, native=native)
+        if isinstance(found, Path) and not is_fresh(Path(source), found):
+            out.note(f"{found} is older than what it was built from: build it again to see changes")
         anyio.run(_run, out, found, operation, arguments, configured, limits)
 
 

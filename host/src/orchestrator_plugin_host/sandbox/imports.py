@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator_plugin_sdk import LogEvent, unpack
+from orchestrator_plugin_sdk import DocumentError, LogEvent, unpack
 from orchestrator_plugin_sdk.payload import from_text
 
 from ..calls import Call
 from ..documents import validate
+from ..errors import PluginOutputError
 from ..wit import Function, full_name, read_contract
 from . import _capi
 from .values import lifter, lowerer
@@ -37,8 +38,13 @@ def payload_bytes(payload: tuple[str, Any]) -> bytes:
 
 def _emit(call: Call, payload: tuple[str, Any]) -> None:
     call.check_document_out(len(payload[1]))
-    document = unpack(payload_bytes(payload))
-    call.context.logger.emit(validate(LogEvent, document, "a log event"))
+    try:
+        event = validate(LogEvent, unpack(payload_bytes(payload)), "the event")
+    except DocumentError as error:
+        raise PluginOutputError(
+            f"plugin {call.plugin!r} logged what is no log event: {error}"
+        ) from None
+    call.context.logger.emit(event)
 
 
 def _is_aborted(call: Call) -> bool:

@@ -23,6 +23,21 @@ T = TypeVar("T")
 _STACK_SIZE: Final = MAX_WASM_STACK + 4 * 1024 * 1024
 _Job = Callable[[], None]
 
+# `threading.stack_size` is one setting of the whole interpreter. Without a lock that all hosts
+# share, one would set it back before another's thread has started, and a guest's recursion there
+# would end the process.
+_stack_size_lock = threading.Lock()
+
+
+def _start_with_large_stack(thread: threading.Thread) -> None:
+    with _stack_size_lock:
+        before = threading.stack_size()
+        threading.stack_size(max(before, _STACK_SIZE))
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(before)
+
 
 class WorkerThreads:
     """Threads made when needed and kept for the next call."""
@@ -76,16 +91,10 @@ class WorkerThreads:
                 return
             jobs: SimpleQueue[_Job | None] = SimpleQueue()
             jobs.put(job)
-            # The size is the interpreter's setting for all threads made from now on.
-            before = threading.stack_size()
-            threading.stack_size(max(before, _STACK_SIZE))
-            try:
-                thread = threading.Thread(
-                    target=self._work, args=(jobs,), name="orchestrator-plugin-call", daemon=True
-                )
-                thread.start()
-            finally:
-                threading.stack_size(before)
+            thread = threading.Thread(
+                target=self._work, args=(jobs,), name="orchestrator-plugin-call", daemon=True
+            )
+            _start_with_large_stack(thread)
             self._threads.append(thread)
 
     def _work(self, jobs: SimpleQueue[_Job | None]) -> None:

@@ -84,8 +84,13 @@ def _check_interface(
                 raise ComponentTypeError(f"{where} has a resource {name!r}, the contract has not")
         elif isinstance(one, (wt.ComponentType, wt.ComponentInstanceType, wt.ModuleType)):
             raise ComponentTypeError(f"{where} has an item {name!r}, the contract has not")
-        elif name not in interface.types or _read(one, resources, 0) != interface.types[name]:
-            raise ComponentTypeError(f"{where} has a type {name!r} that is not the contract's")
+        elif name not in interface.types:
+            raise ComponentTypeError(f"{where} has a type {name!r}, the contract has not")
+        elif (found := _read(one, resources, 0)) != interface.types[name]:
+            raise ComponentTypeError(
+                f"{where} has a type {name!r} that is {show(found)}, the contract says "
+                f"{show(interface.types[name])}"
+            )
     missing = interface.functions.keys() - items.keys()
     if complete and missing:
         raise ComponentTypeError(f"{where} lacks {', '.join(map(repr, sorted(missing)))}")

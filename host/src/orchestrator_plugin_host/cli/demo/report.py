@@ -36,7 +36,7 @@ def comparison(one: Compared) -> RenderableType:
     table.add_column("call", no_wrap=True, style="cyan")
     for side in ("native", "sandboxed"):
         table.add_column(side, ratio=1, overflow="fold")
-        table.add_column("ms", justify="right", no_wrap=True, style="dim")
+        table.add_column("ms", justify="right", no_wrap=True, min_width=5, style="dim")
     for call, native in one.native.items():
         sandboxed = one.sandboxed[call]
         table.add_row(

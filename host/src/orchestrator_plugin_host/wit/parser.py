@@ -1,159 +1,35 @@
-"""The contract, read from its WIT files: every world, interface, function and type as plain values.
-
-The WIT files are the one owner of the contract. The sandbox compares components with what is read
-here, and moves values by it. Reads the part of WIT that the contract uses, and refuses the rest.
-"""
+"""A reader of the part of WIT that the contract uses. Refuses the rest."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from orchestrator_plugin_sdk.contract import PACKAGE, PACKAGE_VERSION
 
-
-@dataclass(frozen=True, slots=True)
-class Primitive:
-    """`bool`, `u8`, `u32`, `u64`, `string` and their like."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListType:
-    """`list<element>`."""
-
-    element: Type
-
-
-@dataclass(frozen=True, slots=True)
-class OptionType:
-    """`option<some>`."""
-
-    some: Type
-
-
-@dataclass(frozen=True, slots=True)
-class ResultType:
-    """`result<ok, err>`; none for `_`."""
-
-    ok: Type | None
-    err: Type | None
-
-
-@dataclass(frozen=True, slots=True)
-class TupleType:
-    """`tuple<…>`."""
-
-    elements: tuple[Type, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordType:
-    """`record`: names and types of its fields, in order."""
-
-    fields: tuple[tuple[str, Type], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VariantType:
-    """`variant`: names and types of its cases, in order."""
-
-    cases: tuple[tuple[str, Type | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EnumType:
-    """`enum`: the names, in order."""
-
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FlagsType:
-    """`flags`: the names, in order."""
-
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HandleType:
-    """An owned or borrowed handle of a resource of the same interface."""
-
-    resource: str
-    owned: bool
-
-
-Type = (
-    Primitive
-    | ListType
-    | OptionType
-    | ResultType
-    | TupleType
-    | RecordType
-    | VariantType
-    | EnumType
-    | FlagsType
-    | HandleType
+from .types import (
+    Contract,
+    EnumType,
+    FlagsType,
+    Function,
+    HandleType,
+    Interface,
+    ListType,
+    OptionType,
+    Primitive,
+    RecordType,
+    ResultType,
+    TupleType,
+    Type,
+    VariantType,
+    World,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """Names and types of the parameters, and the type of the result, if there is one."""
-
-    params: tuple[tuple[str, Type], ...]
-    result: Type | None
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """An interface, by its full name. A resource's method is the function
-    `[method]resource.name`, its first parameter the borrowed handle."""
-
-    name: str
-    functions: Mapping[str, Function]
-    types: Mapping[str, Type]
-    resources: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """A world: interfaces by their full names."""
-
-    name: str
-    imports: Mapping[str, Interface]
-    exports: Mapping[str, Interface]
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """All of it."""
-
-    interfaces: Mapping[str, Interface]
-    worlds: Mapping[str, World]
 
 
 def full_name(interface: str) -> str:
     """The name of one of our interfaces as a component spells it."""
     return f"{PACKAGE}/{interface}@{PACKAGE_VERSION}"
-
-
-def wit_directory() -> Path:
-    """Where the WIT files are."""
-    return Path(__file__).parent / "wit_files"
-
-
-@cache
-def read_contract() -> Contract:
-    """Reads the WIT files."""
-    return parse(
-        {path.name: path.read_text(encoding="utf-8") for path in wit_directory().glob("*.wit")}
-    )
 
 
 _TOKEN = re.compile(

@@ -1,0 +1,181 @@
+"""What every handle has: the calling of a plugin, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any, ClassVar, Self, cast
+from weakref import WeakSet
+
+import anyio
+from orchestrator_plugin_sdk import (
+    DocumentError,
+    HealthCheckResult,
+    PluginContext,
+    PluginManifest,
+    PluginType,
+    SdkVersionRange,
+)
+from orchestrator_plugin_sdk.contract import (
+    HEALTH_CHECK,
+    Operation,
+)
+
+from ..admission import AdmittedPlugin
+from ..backends.base import Backend, Isolation
+from ..calls import Call
+from ..documents import validate
+from ..errors import (
+    ConcurrencyLimitError,
+    PluginClosedError,
+    PluginError,
+    PluginInputError,
+)
+from ..limits import UNITS, Limits
+
+
+class LoadedPlugin:
+    """What every loaded plugin has. An async context manager that shuts the plugin down.
+
+    Every call takes an optional `context`; without one it runs in the context given to `load`.
+    Every call may raise `PluginCallError` (the plugin said no), `LimitExceededError`,
+    `PluginTrapError`, `PluginOutputError`, `PluginInputError`, `PluginAbortedError` or
+    `PluginClosedError`.
+    """
+
+    plugin_type: ClassVar[PluginType]
+
+    def __init__(self, admitted: AdmittedPlugin, backend: Backend, context: PluginContext) -> None:
+        self._admitted = admitted
+        self._backend = backend
+        self._context = context
+        self._active = 0
+        self._closed = False
+        self._moved = anyio.Event()
+        self._streams: WeakSet[AsyncGenerator[Any, None]] = WeakSet()
+
+    @property
+    def manifest(self) -> PluginManifest:
+        """The plugin's manifest, as it was checked."""
+        return self._admitted.manifest
+
+    @property
+    def name(self) -> str:
+        """The plugin's name."""
+        return self.manifest.name
+
+    @property
+    def sdk_version(self) -> SdkVersionRange:
+        """The SDK versions the plugin works with."""
+        return self.manifest.sdk_version
+
+    @property
+    def isolation(self) -> Isolation:
+        """`sandbox`, or `native`: in this process with all its rights."""
+        return self._backend.isolation
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that hold for the plugin: the operator's, lowered by the manifest's."""
+        return self._admitted.limits
+
+    @property
+    def closed(self) -> bool:
+        """Whether the plugin has been shut down."""
+        return self._closed
+
+    async def health_check(self, context: PluginContext | None = None) -> HealthCheckResult:
+        """Whether the plugin can work."""
+        return cast("HealthCheckResult", await self._call(HEALTH_CHECK, [], context))
+
+    async def shutdown(self) -> None:
+        """Shuts the plugin down. Calls under way are waited for, open streams are closed, new
+        calls are refused."""
+        if self._closed:
+            return
+        self._closed = True
+        with anyio.CancelScope(shield=True):
+            while self._active:
+                await self._close_streams()
+                if self._active:
+                    self._moved = anyio.Event()
+                    await self._moved.wait()
+            call = self._new_call(None)
+            async with call.scope():
+                await self._backend.close(call)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.shutdown()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {self.manifest.version} ({self.isolation})>"
+
+    async def start(self) -> None:
+        """Makes the plugin ready. Called once, by the host. If it fails, nothing is left over."""
+        try:
+            call = self._new_call(None)
+            async with call.scope():
+                await self._backend.start(call)
+            await self._learn()
+        except BaseException:
+            with suppress(PluginError):
+                await self.shutdown()
+            raise
+
+    async def _learn(self) -> None:
+        """Asks what the handle answers by itself later."""
+
+    async def _close_streams(self) -> None:
+        """Closes the streams whose callers are not waiting for an event."""
+        for stream in list(self._streams):
+            with suppress(RuntimeError):  # it is just being iterated
+                await stream.aclose()
+
+    def _new_call(self, context: PluginContext | None) -> Call:
+        return Call(self.name, self.limits, context or self._context)
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        if self._closed:
+            raise PluginClosedError(f"plugin {self.name!r} has been shut down")
+        if self._active >= self.limits.concurrent_calls:
+            raise ConcurrencyLimitError(
+                self.name,
+                "concurrent_calls",
+                self.limits.concurrent_calls,
+                UNITS["concurrent_calls"],
+                "has too many calls under way",
+            )
+        self._active += 1
+        try:
+            yield
+        finally:
+            self._active -= 1
+            self._moved.set()
+
+    def _arguments(self, operation: Operation, values: Sequence[Any]) -> list[Any]:
+        try:
+            return [
+                validate(wanted, value, name)
+                for (name, wanted), value in zip(operation.arguments.items(), values, strict=True)
+            ]
+        except DocumentError as error:
+            raise PluginInputError(f"{operation.method} of plugin {self.name!r}: {error}") from None
+
+    async def _call(
+        self, operation: Operation, values: Sequence[Any], context: PluginContext | None
+    ) -> Any:
+        with self._entered():
+            arguments = self._arguments(operation, values)
+            call = self._new_call(context)
+            async with call.scope():
+                return await self._backend.call(operation, arguments, call)

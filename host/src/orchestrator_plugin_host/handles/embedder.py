@@ -1,0 +1,46 @@
+"""Handles of embedders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestrator_plugin_sdk import (
+    PluginContext,
+    PluginType,
+    Vectors,
+)
+from orchestrator_plugin_sdk.contract import (
+    DIMS,
+    EMBED_TEXTS,
+)
+
+from ..errors import (
+    PluginOutputError,
+)
+from ._base import LoadedPlugin
+
+
+class LoadedEmbedder(LoadedPlugin):
+    """Texts to vectors."""
+
+    plugin_type = PluginType.EMBEDDER
+
+    def dims(self) -> int:
+        """How many components each vector has. Asked once, when it was loaded."""
+        return self._dims
+
+    async def _learn(self) -> None:
+        self._dims: int = await self._call(DIMS, [], None)
+
+    async def embed_texts(
+        self, texts: Iterable[str], context: PluginContext | None = None
+    ) -> Vectors:
+        """One vector a text: float32 `[len(texts), dims]`."""
+        asked = tuple(texts) if not isinstance(texts, str) else texts
+        vectors: Vectors = await self._call(EMBED_TEXTS, [asked], context)
+        if len(vectors) != len(asked) or (asked and vectors.dims != self._dims):
+            raise PluginOutputError(
+                f"plugin {self.name!r} answered {len(asked)} texts with {len(vectors)} vectors of "
+                f"{vectors.dims} dims; it says that it has {self._dims}"
+            )
+        return vectors

@@ -1,0 +1,79 @@
+"""Handles of vector memory backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from orchestrator_plugin_sdk import (
+    PluginContext,
+    PluginType,
+    VectorBackendInfo,
+    VectorItem,
+    VectorLike,
+    VectorQueryFilter,
+    VectorQueryResult,
+)
+from orchestrator_plugin_sdk.contract import (
+    DELETE_BY_IDS,
+    INFO,
+    QUERY,
+    UPSERT,
+    WIPE_REPO,
+)
+
+from ..errors import (
+    PluginInputError,
+    PluginOutputError,
+)
+from ._base import LoadedPlugin
+
+
+class LoadedVectorMemoryBackend(LoadedPlugin):
+    """A store of vectors with metadata, kept apart by repository."""
+
+    plugin_type = PluginType.VECTOR_MEMORY_BACKEND
+
+    async def upsert(
+        self,
+        repo_id: str,
+        items: Iterable[VectorItem | Mapping[str, Any]],
+        context: PluginContext | None = None,
+    ) -> None:
+        """Adds items, or replaces those whose id is there already. All or none."""
+        await self._call(UPSERT, [repo_id, tuple(items)], context)
+
+    async def query(
+        self,
+        repo_id: str,
+        vector: VectorLike,
+        top_k: int,
+        context: PluginContext | None = None,
+        filter: VectorQueryFilter | Mapping[str, Any] | None = None,
+    ) -> tuple[VectorQueryResult, ...]:
+        """The `top_k` items nearest to `vector` (float32 `[dims]`), best first."""
+        if isinstance(top_k, int) and top_k < 1:
+            raise PluginInputError(f"query of plugin {self.name!r}: top_k must be 1 or more")
+        found: tuple[VectorQueryResult, ...] = await self._call(
+            QUERY, [repo_id, vector, top_k, filter], context
+        )
+        if len(found) > top_k:
+            raise PluginOutputError(
+                f"plugin {self.name!r} answered a query for {top_k} items with {len(found)}"
+            )
+        return found
+
+    async def delete_by_ids(
+        self, repo_id: str, ids: Iterable[str], context: PluginContext | None = None
+    ) -> None:
+        """Removes items. Ids that are not there are no error."""
+        asked = tuple(ids) if not isinstance(ids, str) else ids
+        await self._call(DELETE_BY_IDS, [repo_id, asked], context)
+
+    async def wipe_repo(self, repo_id: str, context: PluginContext | None = None) -> None:
+        """Removes everything of one repository."""
+        await self._call(WIPE_REPO, [repo_id], context)
+
+    async def info(self, context: PluginContext | None = None) -> VectorBackendInfo:
+        """What this store is."""
+        return cast("VectorBackendInfo", await self._call(INFO, [], context))

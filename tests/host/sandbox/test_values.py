@@ -1,0 +1,324 @@
+"""Values across the boundary and back, and values of another kind than their type says."""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+from collections.abc import Iterator
+from ctypes import addressof, c_uint8, c_uint64
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from orchestrator_plugin_host.sandbox import _capi
+from orchestrator_plugin_host.sandbox.instance import Instance
+from orchestrator_plugin_host.sandbox.values import (
+    Err,
+    Ok,
+    ValueMismatchError,
+    lifter,
+    lowerer,
+)
+from orchestrator_plugin_host.wit import (
+    EnumType,
+    FlagsType,
+    HandleType,
+    ListType,
+    OptionType,
+    Primitive,
+    RecordType,
+    ResultType,
+    TupleType,
+    Type,
+    VariantType,
+    read_contract,
+)
+from orchestrator_plugin_sdk import ErrorKind
+from support.guests import DATA, Guest
+
+from .conftest import Make, ask
+
+TYPES = read_contract().interfaces["orchestrator:plugin/types@1.0.0"].types
+PAYLOAD = TYPES["payload"]
+ERROR = TYPES["error"]
+U8, U32, U64 = Primitive("u8"), Primitive("u32"), Primitive("u64")
+BOOL, STRING = Primitive("bool"), Primitive("string")
+
+# --- through a guest -----------------------------------------------------------------------------
+
+ECHO = Guest(
+    functions={"generate": "(call $ok_payload (local.get 0) (local.get 1) (local.get 2))"}
+)
+FORGET = {"(local.set $at": "(global.set $top (i32.const 65536)) (local.set $at"}
+"""An allocator that gives the same place every time: a guest that can be called for ever."""
+
+
+@pytest.fixture
+def echo(make: Make) -> Instance:
+    return make(ECHO.but(edits=FORGET))
+
+
+PAYLOADS = st.one_of(
+    st.tuples(st.just("bytes"), st.binary(max_size=5000)),
+    st.tuples(st.sampled_from(["latin1", "base64"]), st.text(max_size=2000)),
+    st.tuples(st.just("latin1"), st.binary().map(lambda data: data.decode("latin-1"))),
+    st.tuples(st.just("base64"), st.binary().map(lambda data: base64.b64encode(data).decode())),
+)
+ONCE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@ONCE
+@given(payload=PAYLOADS)
+def test_payloads_come_back(echo: Instance, payload: tuple[str, Any]) -> None:
+    assert ask(echo, "generate", payload) == Ok(payload)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 4095, 65_536, 1_000_003])
+@pytest.mark.parametrize("form", ["bytes", "latin1"])
+def test_payloads_of_many_sizes(echo: Instance, form: str, size: int) -> None:
+    data = (bytes(range(256)) * (size // 256 + 1))[:size]
+    value = data if form == "bytes" else data.decode("latin-1")
+    assert ask(echo, "generate", (form, value)) == Ok((form, value))
+
+
+@pytest.mark.parametrize("text", ["", "\0", "a\0b", "ÿ", "日本語", "🜚", "\u2028", "e\u0301"])
+def test_texts(echo: Instance, text: str) -> None:
+    assert ask(echo, "generate", ("latin1", text)) == Ok(("latin1", text))
+
+
+@pytest.mark.parametrize("encoding", ["utf8", "utf16", "latin1+utf16"])
+@pytest.mark.parametrize("text", ["", "plain", "Grüße", "日本語 🜚"])
+def test_guests_of_other_string_encodings(make: Make, encoding: str, text: str) -> None:
+    # Their lengths count other units, so a copy of what they got comes back all the same.
+    instance = make(ECHO.but(string_encoding=f"string-encoding={encoding}"))
+    assert ask(instance, "generate", ("latin1", text)) == Ok(("latin1", text))
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_errors(make: Make, kind: ErrorKind) -> None:
+    body = f"(call $err (i32.const {list(ErrorKind).index(kind)}) (i32.const {DATA}) (i32.const 6))"
+    instance = make(Guest(functions={"generate": body}, data="déjà".encode()))
+    expected = {"kind": kind, "message": "déjà", "retryable": True, "retry-after-ms": 1500}
+    assert ask(instance) == Err(expected)
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, (1 << 32) + 5, (1 << 64) - 1])
+def test_an_optional_number(make: Make, milliseconds: int) -> None:
+    body = (
+        "(drop (call $err (i32.const 0) (i32.const 0) (i32.const 0)))"
+        f"(i64.store (i32.const 1056) (i64.const {milliseconds})) (i32.const 1024)"
+    )
+    answer = ask(make(Guest(functions={"generate": body})))
+    assert answer.value["retry-after-ms"] == milliseconds
+
+
+def test_an_optional_number_that_is_not_there(make: Make) -> None:
+    body = (
+        "(drop (call $err (i32.const 0) (i32.const 0) (i32.const 0)))"
+        "(i32.store8 (i32.const 1048) (i32.const 0))"
+        "(i32.store8 (i32.const 1044) (i32.const 0)) (i32.const 1024)"
+    )
+    answer = ask(make(Guest(functions={"generate": body})))
+    assert answer == Err(
+        {"kind": "invalid-request", "message": "", "retryable": False, "retry-after-ms": None}
+    )
+
+
+@pytest.mark.parametrize("byte", [1, 2, 255])
+def test_any_byte_but_zero_is_true(make: Make, byte: int) -> None:
+    body = (
+        "(drop (call $err (i32.const 0) (i32.const 0) (i32.const 0)))"
+        f"(i32.store8 (i32.const 1044) (i32.const {byte})) (i32.const 1024)"
+    )
+    assert ask(make(Guest(functions={"generate": body}))).value["retryable"] is True
+
+
+@pytest.mark.parametrize("number", [0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_a_number(make: Make, number: int) -> None:
+    instance = make(
+        Guest(kind_of("embedder"), functions={"dims": f"(call $ok_u32 (i32.const {number}))"})
+    )
+    instance.begin(instance.call)
+    assert instance.invoke("orchestrator:plugin/embedder@1.0.0", "dims") == Ok(number)
+
+
+def kind_of(name: str) -> Any:
+    from orchestrator_plugin_sdk import PluginType
+
+    return PluginType(name)
+
+
+# --- in memory of our own ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slot() -> Iterator[int]:
+    """The address of a value, freed afterwards."""
+    memory = (c_uint8 * _capi.VAL_SIZE)()
+    yield addressof(memory)
+    _capi.val_delete(addressof(memory))
+
+
+@ONCE
+@given(payload=PAYLOADS)
+def test_what_is_lowered_can_be_lifted(payload: tuple[str, Any]) -> None:
+    memory = (c_uint8 * _capi.VAL_SIZE)()
+    lowerer(PAYLOAD)(payload, addressof(memory))
+    assert lifter(PAYLOAD)(addressof(memory)) == payload
+    _capi.val_delete(addressof(memory))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [(BOOL, True), (BOOL, False), (U32, 0), (U32, 2**32 - 1), (U64, 2**64 - 1), (STRING, "añ")],
+)
+def test_scalars(slot: int, wanted: Type, value: Any) -> None:
+    lowerer(wanted)(value, slot)
+    assert lifter(wanted)(slot) == value
+
+
+KINDS: dict[str, tuple[Type, int]] = {
+    "bool": (BOOL, 0),
+    "u8": (U8, 2),
+    "u32": (U32, 6),
+    "u64": (U64, 8),
+    "string": (STRING, 12),
+    "list": (ListType(U8), 13),
+    "record": (RecordType((("a", BOOL),)), 14),
+    "variant": (VariantType((("a", None),)), 16),
+    "enum": (EnumType(("a",)), 17),
+    "option": (OptionType(BOOL), 18),
+    "result": (ResultType(None, None), 19),
+    "resource": (HandleType("r", owned=True), 21),
+}
+"""A type of each kind that is read, and the number of its kind."""
+
+
+@pytest.mark.parametrize("kind", range(24))
+@pytest.mark.parametrize("name", KINDS)
+def test_a_value_of_another_kind(name: str, kind: int) -> None:
+    # Its contents would be addresses that nobody owns, so that they must not be looked at.
+    wanted, right = KINDS[name]
+    if kind == right:
+        return
+    memory = (c_uint64 * 4)(kind, 0xDEAD0000, 0xDEAD0008, 0xDEAD0010)
+    with pytest.raises(ValueMismatchError, match=f"of kind {right}, got kind {kind}"):
+        lifter(wanted)(addressof(memory))
+
+
+@pytest.mark.parametrize("kind", [0, 1, 3, 6, 12, 13])
+def test_a_list_of_other_things_than_bytes(kind: int) -> None:
+    elements = (c_uint64 * 8)(_capi.KIND_U8, 65, 0, 0, kind, 66, 0, 0)
+    memory = (c_uint64 * 4)(_capi.KIND_LIST, 2, addressof(elements), 0)
+    with pytest.raises(ValueMismatchError, match="list of bytes"):
+        lifter(ListType(U8))(addressof(memory))
+
+
+def named(name: bytes) -> tuple[Any, int, int]:
+    text = ctypes.create_string_buffer(name)
+    return text, len(name), addressof(text)
+
+
+@pytest.mark.parametrize("name", [b"", b"c", b"aa", b"A", b"a\0", b"x" * 65, b"x" * 5000])
+def test_a_name_that_is_none_of_them(name: bytes) -> None:
+    text, size, data = named(name)
+    for kind, wanted in (
+        (_capi.KIND_ENUM, EnumType(("a", "b"))),
+        (_capi.KIND_VARIANT, VariantType((("a", None), ("b", BOOL)))),
+    ):
+        memory = (c_uint64 * 4)(kind, size, data, 0)
+        with pytest.raises(ValueMismatchError, match="expected one of"):
+            lifter(wanted)(addressof(memory))
+    del text
+
+
+def test_a_case_with_a_value_that_it_should_not_have() -> None:
+    inner = (c_uint64 * 4)(_capi.KIND_BOOL, 1, 0, 0)
+    for name, payload in ((b"a", addressof(inner)), (b"b", 0)):
+        text, size, data = named(name)
+        memory = (c_uint64 * 4)(_capi.KIND_VARIANT, size, data, payload)
+        with pytest.raises(ValueMismatchError, match="should not have, or lacks"):
+            lifter(VariantType((("a", None), ("b", BOOL))))(addressof(memory))
+        del text
+
+
+@pytest.mark.parametrize("is_ok", [0, 1])
+def test_a_result_with_a_value_that_it_should_not_have(is_ok: int) -> None:
+    inner = (c_uint64 * 4)(_capi.KIND_BOOL, 1, 0, 0)
+    memory = (c_uint64 * 4)(_capi.KIND_RESULT, is_ok, addressof(inner), 0)
+    with pytest.raises(ValueMismatchError, match="should not have, or lacks"):
+        lifter(ResultType(None, None))(addressof(memory))
+    empty = (c_uint64 * 4)(_capi.KIND_RESULT, is_ok, 0, 0)
+    with pytest.raises(ValueMismatchError, match="should not have, or lacks"):
+        lifter(ResultType(BOOL, BOOL))(addressof(empty))
+
+
+def test_a_record_of_another_length_or_with_other_names() -> None:
+    wanted = RecordType((("ab", BOOL), ("cd", BOOL)))
+    for first, second, count in ((b"ab", b"cd", 1), (b"ab", b"cd", 3), (b"cd", b"ab", 2),
+                                 (b"ab", b"c", 2), (b"ab", b"cde", 2), (b"", b"cd", 2)):  # fmt: skip
+        one, two = named(first), named(second)
+        entries = (c_uint64 * 12)(
+            one[1], one[2], _capi.KIND_BOOL, 1, 0, 0, two[1], two[2], _capi.KIND_BOOL, 1, 0, 0
+        )
+        memory = (c_uint64 * 4)(_capi.KIND_RECORD, count, addressof(entries), 0)
+        with pytest.raises(ValueMismatchError, match="expected (a record of 2|the field)"):
+            lifter(wanted)(addressof(memory))
+
+
+def test_the_same_record_as_it_should_be() -> None:
+    one, two = named(b"ab"), named(b"cd")
+    entries = (c_uint64 * 12)(
+        one[1], one[2], _capi.KIND_BOOL, 1, 0, 0, two[1], two[2], _capi.KIND_BOOL, 0, 0, 0
+    )
+    memory = (c_uint64 * 4)(_capi.KIND_RECORD, 2, addressof(entries), 0)
+    wanted = RecordType((("ab", BOOL), ("cd", BOOL)))
+    assert lifter(wanted)(addressof(memory)) == {"ab": True, "cd": False}
+
+
+def test_an_error_that_is_cut_short() -> None:
+    memory = (c_uint64 * 4)(_capi.KIND_RECORD, 3, 0xDEAD0000, 0)
+    with pytest.raises(ValueMismatchError, match="a record of 4 fields, got 3"):
+        lifter(ERROR)(addressof(memory))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Primitive("s64"),
+        Primitive("f64"),
+        Primitive("char"),
+        ListType(STRING),
+        TupleType((BOOL,)),
+        FlagsType(("a",)),
+        OptionType(ListType(U32)),
+        ResultType(TupleType(()), None),
+    ],
+    ids=str,
+)
+def test_types_that_the_contract_does_not_use(wanted: Type) -> None:
+    with pytest.raises((TypeError, KeyError)):
+        lift = lifter(wanted)
+        lift(addressof((c_uint64 * 4)(_capi.KIND_RESULT, 1, 1, 0)))
+    with pytest.raises((TypeError, KeyError)):
+        lowerer(wanted)
+
+
+def test_text_with_half_a_surrogate_pair_never_reaches_wasmtime(slot: int) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        lowerer(PAYLOAD)(("latin1", "\ud800"), slot)
+    assert c_uint8.from_address(slot).value == 0
+
+
+def test_an_unknown_form_never_reaches_wasmtime(slot: int) -> None:
+    with pytest.raises(KeyError):
+        lowerer(PAYLOAD)(("rot13", "abc"), slot)
+    assert bytes((c_uint8 * 32).from_address(slot)) == bytes(32)
+
+
+def test_an_argument_that_can_not_be_lowered_leaves_the_instance_usable(echo: Instance) -> None:
+    for argument in (("latin1", "\ud800"), ("bytes", None), ("rot13", ""), None, ()):
+        with pytest.raises((UnicodeEncodeError, TypeError, KeyError, ValueError)):
+            ask(echo, "generate", argument)
+    assert ask(echo, "generate", ("bytes", b"ok")) == Ok(("bytes", b"ok"))
