@@ -24,7 +24,7 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fuel: Positive = 20_000_000_000
+    fuel: Positive = 200_000_000_000
     """WebAssembly instructions, about."""
     deadline_ms: Positive = 30_000
     """Milliseconds from the call to its answer, waiting for an instance included. Of a stream:

@@ -34,7 +34,7 @@ from orchestrator_plugin_host.wit import (
     VariantType,
     read_contract,
 )
-from orchestrator_plugin_sdk import ErrorKind
+from orchestrator_plugin_sdk import ErrorKind, PluginType
 from support.guests import DATA, Guest
 
 from .conftest import Make, ask
@@ -137,16 +137,10 @@ def test_any_byte_but_zero_is_true(make: Make, byte: int) -> None:
 @pytest.mark.parametrize("number", [0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
 def test_a_number(make: Make, number: int) -> None:
     instance = make(
-        Guest(kind_of("embedder"), functions={"dims": f"(call $ok_u32 (i32.const {number}))"})
+        Guest(PluginType.EMBEDDER, functions={"dims": f"(call $ok_u32 (i32.const {number}))"})
     )
     instance.begin(instance.call)
     assert instance.invoke("orchestrator:plugin/embedder@1.0.0", "dims") == Ok(number)
-
-
-def kind_of(name: str) -> Any:
-    from orchestrator_plugin_sdk import PluginType
-
-    return PluginType(name)
 
 
 # --- in memory of our own ------------------------------------------------------------------------
@@ -195,13 +189,13 @@ KINDS: dict[str, tuple[Type, int]] = {
 """A type of each kind that is read, and the number of its kind."""
 
 
-@pytest.mark.parametrize("kind", range(24))
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in KINDS for kind in range(24) if kind != KINDS[name][1]],
+)
 def test_a_value_of_another_kind(name: str, kind: int) -> None:
     # Its contents would be addresses that nobody owns, so that they must not be looked at.
     wanted, right = KINDS[name]
-    if kind == right:
-        return
     memory = (c_uint64 * 4)(kind, 0xDEAD0000, 0xDEAD0008, 0xDEAD0010)
     with pytest.raises(ValueMismatchError, match=f"of kind {right}, got kind {kind}"):
         lifter(wanted)(addressof(memory))
@@ -293,14 +287,12 @@ def test_an_error_that_is_cut_short() -> None:
         TupleType((BOOL,)),
         FlagsType(("a",)),
         OptionType(ListType(U32)),
-        ResultType(TupleType(()), None),
     ],
     ids=str,
 )
 def test_types_that_the_contract_does_not_use(wanted: Type) -> None:
     with pytest.raises((TypeError, KeyError)):
-        lift = lifter(wanted)
-        lift(addressof((c_uint64 * 4)(_capi.KIND_RESULT, 1, 1, 0)))
+        lifter(wanted)
     with pytest.raises((TypeError, KeyError)):
         lowerer(wanted)
 

@@ -1,0 +1,209 @@
+"""The threads that guests run on: their stacks, cancellation, and their end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+from orchestrator_plugin_host import Limits, PluginAbortedError, PluginClosedError, PluginTrapError
+from orchestrator_plugin_host.calls import Call
+from orchestrator_plugin_host.sandbox.engine import MAX_WASM_STACK
+from orchestrator_plugin_host.sandbox.threads import WorkerThreads
+from orchestrator_plugin_sdk import PluginContext
+from support.guests import Guest
+
+from ..conftest import Load
+
+REQUEST: dict[str, Any] = {"messages": []}
+DEEP = Guest(
+    functions={"generate": "(call $deep (i32.const 0))"},
+    fields="(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))",
+)
+
+
+@pytest.fixture
+def threads() -> Iterator[WorkerThreads]:
+    """Threads that are closed afterwards."""
+    one = WorkerThreads()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def call() -> Call:
+    return Call("plugin", Limits(), PluginContext())
+
+
+@pytest.fixture(params=[0, 64 * 1024, 128 * 1024, 16 * 1024 * 1024])
+def stack_size(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The interpreter's stack size for new threads, as an application may have set it."""
+    before = threading.stack_size(request.param)
+    yield request.param
+    threading.stack_size(before)
+
+
+@pytest.mark.anyio
+async def test_a_guests_endless_recursion_ends_its_call_alone(load: Load, stack_size: int) -> None:
+    plugin = await load(DEEP)
+    for _ in range(2):
+        with pytest.raises(PluginTrapError) as caught:
+            await plugin.generate(REQUEST)
+        assert caught.value.trap == "stack overflow"
+        assert (await plugin.health_check()).healthy
+    assert threading.stack_size() == stack_size
+
+
+SMALL_STACKS = """
+import sys, threading
+sys.path[:0] = {path!r}
+threading.stack_size(64 * 1024)
+from pathlib import Path
+import anyio
+from orchestrator_plugin_host import HostSettings, PluginHost, PluginTrapError
+
+async def main():
+    async with PluginHost(HostSettings(cache_directory=Path({cache!r}))) as host:
+        plugin = await host.load({file!r})
+        try:
+            await plugin.generate({{"messages": []}})
+        except PluginTrapError as error:
+            print(error.trap)
+
+anyio.run(main)
+# Many hosts at once, each with threads of its own to start.
+threading.stack_size(1024 * 1024)
+threads = [threading.Thread(target=anyio.run, args=(main,)) for _ in range(8)]
+threading.stack_size(64 * 1024)
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_many_hosts_with_a_small_stack_size(tmp_path: Any, cache_directory: Any) -> None:
+    # In a process of its own: what is tested is that it lives.
+    file = tmp_path / "deep.wasm"
+    file.write_bytes(DEEP.build())
+    code = SMALL_STACKS.format(path=sys.path, file=str(file), cache=str(cache_directory))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n") == ["stack overflow"] * 9 + [""]
+
+
+@pytest.mark.anyio
+async def test_threads_have_room_for_a_guest(
+    threads: WorkerThreads, call: Call, stack_size: int
+) -> None:
+    made: list[int] = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        made.append(threading.stack_size())
+        start(thread)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", note)
+        await threads.run(call, lambda: None)
+    assert made == [max(made[0], stack_size)]
+    assert made[0] > MAX_WASM_STACK + 1024 * 1024
+
+
+@pytest.mark.anyio
+async def test_a_thread_is_used_again(threads: WorkerThreads, call: Call) -> None:
+    names = set()
+    for _ in range(20):
+        names.add(await threads.run(call, threading.get_ident))
+        await anyio.sleep(0.001)
+    assert len(names) <= 2  # the one before may not be idle yet
+    assert threading.get_ident() not in names
+
+
+@pytest.mark.anyio
+async def test_calls_run_beside_each_other(threads: WorkerThreads, call: Call) -> None:
+    together = threading.Barrier(5, timeout=10)
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(threads.run, call, together.wait)
+    assert not together.broken
+
+
+class OddError(BaseException):
+    pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [ValueError("mine"), OddError("mine")], ids=repr)
+async def test_results_and_errors(
+    threads: WorkerThreads, call: Call, error: BaseException
+) -> None:
+    def fail() -> None:
+        raise error
+
+    assert await threads.run(call, lambda: 42) == 42
+    with pytest.raises(type(error)) as caught:
+        await threads.run(call, fail)
+    assert caught.value is error
+    assert await threads.run(call, lambda: 43) == 43
+
+
+@pytest.mark.anyio
+async def test_cancelling_waits_until_the_thread_has_left(
+    threads: WorkerThreads, call: Call
+) -> None:
+    entered, left = threading.Event(), threading.Event()
+
+    def work() -> None:
+        entered.set()
+        try:
+            call.wait(3600)
+        finally:
+            left.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(threads.run, call, work)
+        await anyio.to_thread.run_sync(entered.wait)
+        group.cancel_scope.cancel()
+    assert left.is_set()
+    with pytest.raises(PluginAbortedError, match="the awaiting task was cancelled"):
+        call.check()
+
+
+@pytest.mark.anyio
+async def test_closing_ends_the_threads(call: Call) -> None:
+    threads = WorkerThreads()
+    await threads.run(call, lambda: None)
+    alive = [one for one in threads._threads if one.is_alive()]
+    assert len(alive) == 1
+    threads.close()
+    assert [one.is_alive() for one in alive] == [False]
+    with pytest.raises(PluginClosedError, match="the host has been closed"):
+        await threads.run(call, lambda: None)
+    threads.close()
+
+
+@pytest.mark.anyio
+async def test_an_error_keeps_nothing_alive(threads: WorkerThreads, call: Call) -> None:
+    import gc
+    import weakref
+
+    class Thing:
+        pass
+
+    async def fail() -> weakref.ref[Thing]:
+        thing = Thing()
+
+        def work(held: Thing = thing) -> None:
+            raise ValueError
+
+        with pytest.raises(ValueError):
+            await threads.run(call, work)
+        return weakref.ref(thing)
+
+    found = await fail()
+    await threads.run(call, lambda: None)
+    gc.collect()
+    assert found() is None
