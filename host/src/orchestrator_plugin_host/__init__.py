@@ -6,6 +6,7 @@
 from .component_file import ComponentFile, read_component, with_manifest
 from .discovery import ENTRY_POINT_GROUP, PluginSource
 from .errors import (
+    CacheError,
     ConcurrencyLimitError,
     DeadlineExceededError,
     DocumentTooLargeError,
@@ -38,6 +39,7 @@ from .settings import HostSettings, PoolSettings
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "CacheError",
     "ComponentFile",
     "ConcurrencyLimitError",
     "DeadlineExceededError",

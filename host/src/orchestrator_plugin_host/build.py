@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -89,13 +90,16 @@ def embed_manifest(
 def _write(target: Path, data: bytes, manifest: PluginManifest) -> None:
     made = with_manifest(data, manifest)
     check_names(read_component(made), manifest, world_of(KINDS[manifest.type]))
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(made)
         temporary.replace(target)
+    except OSError as error:
+        raise PluginBuildError(f"{target} can't be written: {error.strerror}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _stage_python(project: PluginProject, stage: Path) -> None:
@@ -136,10 +140,10 @@ def _componentize(project: PluginProject, stage: Path, output: Path) -> None:
         str(output),
         _MAIN,
     ]
-    # It would add the packages of an active virtual environment to the component.
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")
-    }
+    # It would add the packages of an active virtual environment to the component, and bury what is
+    # wrong with a plugin under the stack of its own code.
+    unwanted = ("VIRTUAL_ENV", "PYTHONPATH", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE")
+    environment = {key: value for key, value in os.environ.items() if key not in unwanted}
     done = subprocess.run(  # noqa: S603  # our own command, no shell
         command, cwd=stage, env=environment, capture_output=True, text=True, check=False
     )

@@ -16,6 +16,7 @@
     ├── PluginAbortedError                 the caller gave up
     ├── PluginClosedError                  the plugin or the host has been shut down
     ├── PluginBuildError                   a plugin could not be built
+    ├── CacheError                         the folder of compiled components can't be used safely
     └── LimitExceededError                 a limit was reached
         ├── FuelExhaustedError
         ├── DeadlineExceededError
@@ -37,6 +38,7 @@ from orchestrator_plugin_sdk import (
 )
 
 __all__ = [
+    "CacheError",
     "ConcurrencyLimitError",
     "DeadlineExceededError",
     "DocumentTooLargeError",
@@ -109,6 +111,10 @@ class PluginClosedError(PluginError):
 
 class PluginBuildError(PluginError):
     """A plugin's source could not be made into a component."""
+
+
+class CacheError(PluginError):
+    """The folder of compiled components can't be used safely. The message says what to do."""
 
 
 class LimitExceededError(PluginError):

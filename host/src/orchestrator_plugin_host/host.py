@@ -135,7 +135,7 @@ class PluginHost:
         be, and types the handle. `limits` and `pool` take the place of the host's settings.
 
         Raises `PluginNotFoundError`, `PluginValidationError`, `PluginVersionMismatchError`,
-        `PluginRefusedError`, `PluginInitError`, or what a first call may raise.
+        `PluginRefusedError`, `PluginInitError`, `CacheError`, or what a first call may raise.
         """
         if not self._open:
             raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")
@@ -148,8 +148,8 @@ class PluginHost:
         handle_type = HANDLES[admitted.manifest.type]
         if expect is not None and not issubclass(handle_type, expect):
             raise PluginValidationError(
-                f"plugin {admitted.manifest.name!r} is a {admitted.manifest.type} plugin, "
-                f"expected a {expect.plugin_type}"
+                f"plugin {admitted.manifest.name!r} is of the type {admitted.manifest.type}, "
+                f"expected {expect.plugin_type}"
             )
         context = context or PluginContext()
         backend = await self._backend(admitted, dict(config or {}), context, pool)

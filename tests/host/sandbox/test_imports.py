@@ -42,9 +42,9 @@ EMIT = f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {len(EVENT)})) 
 
 def test_every_import_of_the_contract_has_a_handler() -> None:
     world = read_contract().worlds["provider-plugin"]
-    assert {
-        name: set(interface.functions) for name, interface in world.imports.items()
-    } == {f"orchestrator:plugin/{name}@1.0.0": set(of) for name, of in imports._HANDLERS.items()}
+    assert {name: set(interface.functions) for name, interface in world.imports.items()} == {
+        f"orchestrator:plugin/{name}@1.0.0": set(of) for name, of in imports._HANDLERS.items()
+    }
 
 
 # --- random --------------------------------------------------------------------------------------
@@ -199,9 +199,7 @@ def test_an_event_that_is_none(make: Make, case: str) -> None:
 @pytest.mark.parametrize("form", [0, 1, 2])
 def test_a_huge_event(make: Make, form: int) -> None:
     body = f"(call $emit (i32.const {form}) (i32.const 131072) (i32.const 100000)) $document_2096"
-    instance = make(
-        Guest(functions={"generate": body}), limits=Limits(document_out_bytes=50_000)
-    )
+    instance = make(Guest(functions={"generate": body}), limits=Limits(document_out_bytes=50_000))
     with pytest.raises(DocumentTooLargeError):
         ask(instance)
 
@@ -327,9 +325,7 @@ async def test_a_loggers_error_while_loading(load: Load) -> None:
 
 def test_a_call_of_an_unknown_store_is_an_error_and_no_crash() -> None:
     contract = read_contract().interfaces["orchestrator:plugin/abort@1.0.0"]
-    callback = imports._guarded(
-        lambda call: True, contract.functions["is-aborted"], instances={}
-    )
+    callback = imports._guarded(lambda call: True, contract.functions["is-aborted"], instances={})
     result = (c_uint64 * 4)()
     error = callback(None, 12345, None, 0, 0, addressof(result), 1)
     assert error != 0

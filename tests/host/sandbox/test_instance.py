@@ -146,19 +146,27 @@ BROKEN = {
         }
     ),
     "latin1 that is not UTF-8": Guest(
-        functions={"generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 4))"},
+        functions={
+            "generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 4))"
+        },
         data=NOT_UTF8,
     ),
     "base64 that is not UTF-8": Guest(
-        functions={"generate": f"(call $ok_payload (i32.const 2) (i32.const {DATA}) (i32.const 4))"},
+        functions={
+            "generate": f"(call $ok_payload (i32.const 2) (i32.const {DATA}) (i32.const 4))"
+        },
         data=NOT_UTF8,
     ),
     "a surrogate": Guest(
-        functions={"generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 3))"},
+        functions={
+            "generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 3))"
+        },
         data=SURROGATE,
     ),
     "half a pair of UTF-16": Guest(
-        functions={"generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 1))"},
+        functions={
+            "generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 1))"
+        },
         data=b"\x00\xd8",
         string_encoding="string-encoding=utf16",
     ),
@@ -268,7 +276,9 @@ async def test_an_answer_that_is_no_document(load: Load, case: str) -> None:
     form, data = DOCUMENTS[case]
     body = f"(call $ok_payload (i32.const {form}) (i32.const {DATA}) (i32.const {len(data)}))"
     plugin = await load(
-        Guest(functions={"generate": body, "[method]event-stream.next": some(form, data)}, data=data)
+        Guest(
+            functions={"generate": body, "[method]event-stream.next": some(form, data)}, data=data
+        )
     )
     with pytest.raises(PluginOutputError, match="'wat-guest' answered to generate"):
         await plugin.generate(REQUEST)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -24,6 +28,13 @@ DEEP = Guest(
     functions={"generate": "(call $deep (i32.const 0))"},
     fields="(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))",
 )
+
+
+def stack_size_now() -> int:
+    """The size for new threads. Asking for it sets it to the default, so it is set again."""
+    size = threading.stack_size()
+    threading.stack_size(size)
+    return size
 
 
 @pytest.fixture
@@ -55,7 +66,7 @@ async def test_a_guests_endless_recursion_ends_its_call_alone(load: Load, stack_
             await plugin.generate(REQUEST)
         assert caught.value.trap == "stack overflow"
         assert (await plugin.health_check()).healthy
-    assert threading.stack_size() == stack_size
+    assert stack_size_now() == stack_size
 
 
 SMALL_STACKS = """
@@ -84,7 +95,7 @@ for thread in threads: thread.join()
 """
 
 
-def test_many_hosts_with_a_small_stack_size(tmp_path: Any, cache_directory: Any) -> None:
+def test_many_hosts_with_a_small_stack_size(tmp_path: Path, cache_directory: Path) -> None:
     # In a process of its own: what is tested is that it lives.
     file = tmp_path / "deep.wasm"
     file.write_bytes(DEEP.build())
@@ -102,7 +113,7 @@ async def test_threads_have_room_for_a_guest(
     start = threading.Thread.start
 
     def note(thread: threading.Thread) -> None:
-        made.append(threading.stack_size())
+        made.append(stack_size_now())
         start(thread)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -110,6 +121,40 @@ async def test_threads_have_room_for_a_guest(
         await threads.run(call, lambda: None)
     assert made == [max(made[0], stack_size)]
     assert made[0] > MAX_WASM_STACK + 1024 * 1024
+
+
+def test_hosts_that_start_threads_at_once_do_not_shrink_each_others(call: Call) -> None:
+    # The size is one setting of the interpreter: what is it when a thread really starts?
+    sizes: list[int] = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        if thread.name == "orchestrator-plugin-call":
+            sizes.append(stack_size_now())
+            time.sleep(0.002)
+            sizes.append(stack_size_now())
+        start(thread)
+
+    def one_host() -> None:
+        threads = WorkerThreads()
+        anyio.run(threads.run, call, together.wait)
+        threads.close()
+
+    together = threading.Barrier(8, timeout=10)
+    callers = [threading.Thread(target=one_host) for _ in range(8)]
+    before = threading.stack_size(1024 * 1024)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(threading.Thread, "start", note)
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join()
+        assert len(sizes) == 16
+        assert min(sizes) > MAX_WASM_STACK + 1024 * 1024
+        assert stack_size_now() == 1024 * 1024
+    finally:
+        threading.stack_size(before)
 
 
 @pytest.mark.anyio
@@ -137,9 +182,7 @@ class OddError(BaseException):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("error", [ValueError("mine"), OddError("mine")], ids=repr)
-async def test_results_and_errors(
-    threads: WorkerThreads, call: Call, error: BaseException
-) -> None:
+async def test_results_and_errors(threads: WorkerThreads, call: Call, error: BaseException) -> None:
     def fail() -> None:
         raise error
 
@@ -187,9 +230,6 @@ async def test_closing_ends_the_threads(call: Call) -> None:
 
 @pytest.mark.anyio
 async def test_an_error_keeps_nothing_alive(threads: WorkerThreads, call: Call) -> None:
-    import gc
-    import weakref
-
     class Thing:
         pass
 

@@ -264,7 +264,7 @@ def test_a_component_within_does_not_compile(compiled: Compile) -> None:
 
 @pytest.mark.parametrize("kind", ["stream", "future"])
 def test_concurrent_types_do_not_compile(compiled: Compile, kind: str) -> None:
-    extra = f"(component $c (type $t ({kind} u8)) (import \"a\" (func (param \"b\" $t))))"
+    extra = f'(component $c (type $t ({kind} u8)) (import "a" (func (param "b" $t))))'
     assert "not a valid component for this host" in refusal(compiled, Guest(extra=extra))
 
 

@@ -47,9 +47,7 @@ BOOL, STRING = Primitive("bool"), Primitive("string")
 
 # --- through a guest -----------------------------------------------------------------------------
 
-ECHO = Guest(
-    functions={"generate": "(call $ok_payload (local.get 0) (local.get 1) (local.get 2))"}
-)
+ECHO = Guest(functions={"generate": "(call $ok_payload (local.get 0) (local.get 1) (local.get 2))"})
 FORGET = {"(local.set $at": "(global.set $top (i32.const 65536)) (local.set $at"}
 """An allocator that gives the same place every time: a guest that can be called for ever."""
 

@@ -15,11 +15,11 @@ from typing import Annotated
 import typer
 from orchestrator_plugin_sdk.contract import PACKAGE, PACKAGE_VERSION
 
-from .build import build
-from .cache import cache
-from .call import call
-from .demo import demo
-from .inspect import inspect
+from .build import build as _build
+from .cache import cache as _cache
+from .call import call as _call
+from .demo import demo as _demo
+from .inspect import inspect as _inspect
 from .output import INTERRUPTED, USAGE, Output, UsageError
 
 __all__ = ["app", "main"]
@@ -32,9 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for _command in (demo, build, inspect, call):
+for _command in (_demo, _build, _inspect, _call):
     app.command()(_command)
-app.add_typer(cache, name="cache")
+app.add_typer(_cache, name="cache")
 
 
 def _show_version(wanted: bool) -> None:

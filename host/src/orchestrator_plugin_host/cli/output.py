@@ -25,7 +25,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from ..errors import LimitExceededError, PluginTrapError, PluginValidationError
-from ..sandbox.cache import CacheError
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Write one JSON document to stdout, all else to stderr.")
@@ -123,7 +122,7 @@ class Output:
             raise typer.Exit(USAGE) from None
         except BrokenPipeError:
             raise  # whoever read the output has gone: typer ends quietly
-        except (PluginError, CacheError, OSError) as error:
+        except (PluginError, OSError) as error:
             self.error(error)
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:

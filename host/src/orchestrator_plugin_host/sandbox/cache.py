@@ -19,14 +19,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import CacheError
+
 _KEY_NAME = "secret.key"
 _KEY_SIZE = 32
 _MAC_SIZE = 32
 _SUFFIX = ".cwasm"
-
-
-class CacheError(Exception):
-    """The cache's folder can't be used safely. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ plainest thing that fits the interface. `on_init` is called at the end of `init`
 
 from __future__ import annotations
 
+import array
 import datetime
 import random
 import secrets
@@ -28,7 +29,7 @@ from orchestrator_plugin_sdk import (
 
 NAMES = {
     **vars(orchestrator_plugin_sdk),
-    **{module.__name__: module for module in (datetime, random, secrets, time, uuid)},
+    **{module.__name__: module for module in (array, datetime, random, secrets, time, uuid)},
 }
 """What the source of a method may use."""
 

@@ -36,8 +36,8 @@ def find_examples(given: Path | None) -> Path:
     """The folder of the examples: the one given, `guest-examples` in the working directory or
     above it, or that of the source tree. Raises `PluginNotFoundError`."""
     here = Path.cwd()
-    above = [folder / "guest-examples" for folder in (here, *here.parents)]
-    candidates = [given] if given else [*above, Path(__file__).parents[5] / "guest-examples"]
+    above = (here, *here.parents, *Path(__file__).parents)
+    candidates = [given] if given else [folder / "guest-examples" for folder in above]
     for folder in candidates:
         if all((folder / name / "plugin.toml").is_file() for name in (*EXAMPLES, MISBEHAVING)):
             return folder

@@ -1,0 +1,316 @@
+"""Tool executors: requests, policies, results, and the example `text-tools`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from orchestrator_plugin_host import (
+    DocumentTooLargeError,
+    Limits,
+    LoadedToolExecutor,
+    PluginInputError,
+    PluginOutputError,
+)
+from orchestrator_plugin_sdk import (
+    ErrorKind,
+    LogEvent,
+    MemoryLogger,
+    PluginCallError,
+    PluginContext,
+    PluginType,
+    ToolExecutorPlugin,
+    ToolPolicy,
+    ToolRunRequest,
+    ToolRunResult,
+    load_plugin,
+    load_project,
+    to_document,
+)
+
+from .conftest import EXAMPLES, Plugins
+
+pytestmark = pytest.mark.anyio
+
+NAME = "probe-tool-executor"
+ALL = ToolPolicy(enabled=True)
+RUN = ToolRunRequest("run")
+
+
+async def probe(plugins: Plugins, **how: Any) -> LoadedToolExecutor:
+    """An executor with methods of a test's own."""
+    loaded = await plugins.probe(PluginType.TOOL_EXECUTOR, **how)
+    assert isinstance(loaded, LoadedToolExecutor)
+    return loaded
+
+
+# The example.
+
+
+RUNS: dict[str, ToolRunRequest] = {
+    "count": ToolRunRequest("text.count", stdin="one two\nżółć 🦊\n"),
+    "grep": ToolRunRequest("text.grep", ("-in", "FOX"), "a fox\nno\nFox 🦊\n"),
+    "no-match": ToolRunRequest("text.grep", ("x",), "abc\n"),
+    "bad-pattern": ToolRunRequest("text.grep", ("-Z", "x"), "abc\n"),
+    "replace": ToolRunRequest("text.replace", (r"(\w+)@", r"\1 at "), "me@home\0\n"),
+    "sort": ToolRunRequest("text.sort", ("-rn",), "10\n9\n-1.5\nx\n"),
+    "json": ToolRunRequest("text.json", ("a.1",), '{"a": [1, {"ż": null}]}'),
+    "diff": ToolRunRequest("text.diff", ("a\nb\n", "a\nc")),
+    "hash": ToolRunRequest("text.hash", ("blake2b",), "data"),
+    "slug": ToolRunRequest("text.slug", stdin="Crème brûlée!\nŁódź 漢字\n"),
+    "help": ToolRunRequest("text.help"),
+}
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+async def test_text_tools_run_the_same_everywhere(run: ToolRunRequest, plugins: Plugins) -> None:
+    executor = await plugins.example("text-tools")
+    itself = await load_plugin(load_project(EXAMPLES / "text-tools"))
+    assert isinstance(itself, ToolExecutorPlugin)
+    expected = await itself.execute(run, ALL, PluginContext())
+    for result in (
+        await executor.execute(run, ALL),
+        await executor.execute(to_document(run), to_document(ALL)),
+    ):
+        assert replace(result, duration_ms=0) == replace(expected, duration_ms=0)
+        assert result.duration_ms >= 0
+
+
+async def test_text_tools_keep_to_the_policy(plugins: Plugins) -> None:
+    executor = await plugins.example("text-tools")
+    policies = (
+        (ALL, True),
+        (ToolPolicy(), False),
+        ({"enabled": True, "allowed_commands": ["text.c*"]}, True),
+        (ToolPolicy(True, ("text.*",), ("*.count",)), False),
+    )
+    for policy, allowed in policies:
+        assert await executor.is_allowed("text.count", policy) is allowed
+        if allowed:
+            assert (await executor.execute({"command": "text.count"}, policy)).exit_code == 0
+            continue
+        with pytest.raises(PluginCallError) as caught:
+            await executor.execute({"command": "text.count"}, policy)
+        assert caught.value.kind is ErrorKind.PERMISSION_DENIED
+        assert caught.value.message == "the policy does not allow 'text.count'"
+    with pytest.raises(PluginCallError) as caught:
+        await executor.execute({"command": "rm"}, ALL)
+    assert caught.value.kind is ErrorKind.NOT_FOUND
+
+
+async def test_text_tools_cut_their_output(plugins: Plugins) -> None:
+    executor = await plugins.example("text-tools")
+    request = ToolRunRequest("text.sort", stdin="🦊🦊\n")
+    result = await executor.execute(request, ToolPolicy(True, max_output_bytes=6))
+    assert (result.stdout, result.truncated) == ("🦊", True)
+
+
+# Requests.
+
+
+async def _execute(self, request, policy, ctx):
+    ctx.logger.info("request", type=type(request).__name__, request=to_document(request))
+    ctx.logger.info("policy", type=type(policy).__name__, policy=to_document(policy))
+    return ToolRunResult(0, 0)
+
+
+def _is_allowed(self, command, policy):
+    self.ctx.logger.info("is_allowed", command=command, policy=to_document(policy))
+    return policy.allows(command)
+
+
+async def test_every_field_of_a_request_arrives(plugins: Plugins) -> None:
+    logger = MemoryLogger()
+    executor = await probe(plugins, execute=_execute, is_allowed=_is_allowed)
+    request = ToolRunRequest(
+        "run 🏃", ("-x", "", "a b\0"), "in\nput\0 żółć", "/w", {"PATH": "/bin", "": "🔑"}, 2**40
+    )
+    policy = ToolPolicy(True, ("run *", "?"), ("rm",), True, 2**40, 5)
+    for asked in ((request, policy), (to_document(request), to_document(policy))):
+        await executor.execute(*asked, PluginContext(logger=logger))
+    await executor.execute({"command": "c"}, {}, PluginContext(logger=logger))
+    defaults = to_document(ToolRunRequest("c")), to_document(ToolPolicy())
+    assert logger.events == [
+        LogEvent(name, fields={"type": kind, name: document})
+        for sent in [(to_document(request), to_document(policy))] * 2 + [defaults]
+        for name, kind, document in zip(
+            ("request", "policy"), ("ToolRunRequest", "ToolPolicy"), sent, strict=True
+        )
+    ]
+
+
+async def test_is_allowed_gets_the_command_and_the_policy(plugins: Plugins) -> None:
+    logger = MemoryLogger()
+    executor = await probe(plugins, is_allowed=_is_allowed, context=PluginContext(logger=logger))
+    policy = ToolPolicy(True, ("żółć *",))
+    assert await executor.is_allowed("żółć \0", policy) is True
+    assert await executor.is_allowed("", to_document(policy)) is False
+    assert logger.events == [
+        LogEvent("is_allowed", fields={"command": command, "policy": to_document(policy)})
+        for command in ("żółć \0", "")
+    ]
+
+
+BAD_CALLS: dict[str, Callable[[LoadedToolExecutor], Any]] = {
+    "no-request": lambda e: e.execute(None, {}),  # type: ignore[arg-type]
+    "request-is-text": lambda e: e.execute("run", {}),  # type: ignore[arg-type]
+    "no-command": lambda e: e.execute({}, {}),
+    "command-is-a-list": lambda e: e.execute({"command": ["run"]}, {}),
+    "args-are-text": lambda e: e.execute({"command": "run", "args": "-x"}, {}),
+    "args-are-numbers": lambda e: e.execute({"command": "run", "args": [1]}, {}),
+    "args-of-an-object-are-numbers": lambda e: e.execute(ToolRunRequest("run", (1,)), {}),  # type: ignore[arg-type]
+    "stdin-is-bytes": lambda e: e.execute({"command": "run", "stdin": b"in"}, {}),
+    "stdin-of-an-object-is-bytes": lambda e: e.execute(ToolRunRequest("run", stdin=b"in"), {}),  # type: ignore[arg-type]
+    "env-of-numbers": lambda e: e.execute({"command": "run", "env": {"A": 1}}, {}),
+    "env-with-a-number-key": lambda e: e.execute({"command": "run", "env": {1: "A"}}, {}),
+    "unknown-key": lambda e: e.execute({"command": "run", "shell": True}, {}),
+    "no-policy": lambda e: e.execute(RUN, None),  # type: ignore[arg-type]
+    "policy-is-a-flag": lambda e: e.execute(RUN, True),  # type: ignore[arg-type]
+    "policy-unknown-key": lambda e: e.execute(RUN, {"enable": True}),
+    "policy-number-for-flag": lambda e: e.execute(RUN, {"enabled": 1}),
+    "policy-object-number-for-flag": lambda e: e.execute(RUN, ToolPolicy(1)),  # type: ignore[arg-type]
+    "policy-text-for-list": lambda e: e.execute(RUN, {"allowed_commands": "*"}),
+    "huge-timeout": lambda e: e.execute(ToolRunRequest("run", timeout_ms=2**64), {}),
+    "lone-surrogate": lambda e: e.execute(ToolRunRequest("\udcff"), {}),
+    "is-allowed-without-command": lambda e: e.is_allowed(None, {}),  # type: ignore[arg-type]
+    "is-allowed-without-policy": lambda e: e.is_allowed("run", None),  # type: ignore[arg-type]
+    "is-allowed-unknown-key": lambda e: e.is_allowed("run", {"enable": True}),
+    "is-allowed-object-text-for-flag": lambda e: e.is_allowed("run", ToolPolicy("yes")),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("call", BAD_CALLS.values(), ids=BAD_CALLS)
+async def test_a_bad_request_is_not_passed_on(
+    call: Callable[[LoadedToolExecutor], Any], plugins: Plugins
+) -> None:
+    logger = MemoryLogger()
+    executor = await probe(
+        plugins,
+        execute=_execute,
+        is_allowed=_is_allowed,
+        context=PluginContext(logger=logger),
+    )
+    with pytest.raises(PluginInputError, match=f"of plugin {NAME!r}: ") as caught:
+        await call(executor)
+    assert type(caught.value) is PluginInputError
+    assert logger.events == []
+
+
+async def test_more_than_a_document_holds(plugins: Plugins) -> None:
+    executor = await probe(plugins, options={"limits": Limits(document_in_bytes=1000)})
+    assert (await executor.execute(ToolRunRequest("run", stdin="x" * 100), ALL)).stdout == "x" * 100
+    for call in (
+        executor.execute(ToolRunRequest("run", stdin="x" * 1000), ALL),
+        executor.is_allowed("x" * 1000, ALL),
+    ):
+        with pytest.raises(DocumentTooLargeError) as caught:
+            await call
+        assert (caught.value.limit, caught.value.value) == ("document_in_bytes", 1000)
+
+
+# Results.
+
+
+async def test_every_field_of_a_result_arrives(plugins: Plugins) -> None:
+    async def execute(self, request, policy, ctx):
+        return ToolRunResult(-9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", "/o", "/e", True)
+
+    executor = await probe(plugins, execute=execute)
+    assert await executor.execute(RUN, ALL) == ToolRunResult(
+        -9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", "/o", "/e", True
+    )
+
+
+async def test_a_tool_that_fails_is_a_result(plugins: Plugins) -> None:
+    def execute(self, request, policy, ctx):
+        return {"exit_code": 127, "duration_ms": 1, "stderr": "not found"}
+
+    executor = await probe(plugins, execute=execute)
+    assert await executor.execute(RUN, {}) == ToolRunResult(127, 1, stderr="not found")
+
+
+def _nothing(self, request, policy, ctx):
+    return None
+
+
+def _an_exit_code(self, request, policy, ctx):
+    return 0
+
+
+def _bytes(self, request, policy, ctx):
+    return ToolRunResult(0, 0, stdout=b"out")
+
+
+def _float_code(self, request, policy, ctx):
+    return ToolRunResult(0.0, 0)
+
+
+def _flag_code(self, request, policy, ctx):
+    return ToolRunResult(True, 0)
+
+
+def _no_duration(self, request, policy, ctx):
+    return {"exit_code": 0}
+
+
+def _more_keys(self, request, policy, ctx):
+    return {"exit_code": 0, "duration_ms": 0, "signal": 9}
+
+
+@pytest.mark.parametrize(
+    "execute",
+    [_nothing, _an_exit_code, _bytes, _float_code, _flag_code, _no_duration, _more_keys],
+)
+async def test_a_bad_result_is_refused(execute: Callable[..., Any], plugins: Plugins) -> None:
+    executor = await probe(plugins, execute=execute)
+    for _ in range(2):
+        with pytest.raises(PluginOutputError) as caught:
+            await executor.execute(RUN, ALL)
+        assert type(caught.value) is PluginOutputError
+        assert f"what plugin {NAME!r} answered to execute does not fit" in str(caught.value)
+
+
+def _one(self, command, policy):
+    return 1
+
+
+def _yes(self, command, policy):
+    return "yes"
+
+
+def _maybe(self, command, policy):
+    return None
+
+
+@pytest.mark.parametrize("is_allowed", [_one, _yes, _maybe])
+async def test_what_is_neither_true_nor_false_is_refused(
+    is_allowed: Callable[..., Any], plugins: Plugins
+) -> None:
+    executor = await probe(plugins, is_allowed=is_allowed)
+    for _ in range(2):
+        with pytest.raises(PluginOutputError) as caught:
+            await executor.is_allowed("run", ALL)
+        assert type(caught.value) is PluginOutputError
+        assert f"what plugin {NAME!r} answered to is_allowed" in str(caught.value)
+
+
+async def test_both_methods_may_say_no(plugins: Plugins) -> None:
+    def no(self, *args):
+        raise PluginCallError("permission-denied", "not today 🙅")
+
+    executor = await probe(plugins, execute=no, is_allowed=no)
+    for call in (executor.execute(RUN, ALL), executor.is_allowed("run", ALL)):
+        with pytest.raises(PluginCallError) as caught:
+            await call
+        assert caught.value.kind is ErrorKind.PERMISSION_DENIED
+        assert (caught.value.message, caught.value.retryable) == ("not today 🙅", False)
+
+
+async def test_more_output_than_allowed(plugins: Plugins) -> None:
+    executor = await probe(plugins, options={"limits": Limits(document_out_bytes=1000)})
+    with pytest.raises(DocumentTooLargeError) as caught:
+        await executor.execute(ToolRunRequest("run", stdin="é" * 500), ALL)
+    assert (caught.value.limit, caught.value.value) == ("document_out_bytes", 1000)
+    assert (await executor.execute(ToolRunRequest("run", stdin="é" * 100), ALL)).stdout
