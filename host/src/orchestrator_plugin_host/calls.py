@@ -14,13 +14,15 @@ from typing import Any
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 from orchestrator_plugin_sdk import (
-    DocumentError,
+    ErrorKind,
     LogEvent,
+    PluginCallError,
     PluginContext,
     PluginLogger,
-    pack,
-    to_document,
+    from_document,
+    unpack,
 )
+from orchestrator_plugin_sdk.log import log_document
 
 from .errors import (
     DeadlineExceededError,
@@ -150,6 +152,11 @@ class Call:
                     yield
                 if cancelling.cancelled_caught:
                     raise self.reason()
+            except PluginCallError as error:
+                # The plugin looked at the signal, and stopped before it was made to.
+                if error.kind is ErrorKind.ABORTED and self._interrupted.is_set():
+                    raise self.reason() from error
+                raise
             finally:
                 forget()
 
@@ -196,13 +203,10 @@ class _MeteredLogger(PluginLogger):
         self._target = target
 
     def emit(self, event: LogEvent) -> None:
+        document = log_document(event)
         try:
-            size = len(pack(to_document(event)))
-        except DocumentError as error:
-            raise ValueError(f"a log event {error}") from None
-        try:
-            self._call.count_log_event(size)
-            self._target.emit(event)
+            self._call.count_log_event(len(document))
+            self._target.emit(from_document(LogEvent, unpack(document)))
         except BaseException as error:
             self._call.host_error = error
             raise

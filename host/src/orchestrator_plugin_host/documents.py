@@ -17,7 +17,7 @@ _CLOSED = frozenset({"dataclass-args"})
 
 
 def _strict(node: Any) -> Any:
-    """A core schema whose scalars are not converted and whose records are closed."""
+    """A core schema that converts no scalars, and whose records are closed and have their tags."""
     if isinstance(node, dict):
         made = {key: _strict(value) for key, value in node.items()}
         kind = node.get("type")
@@ -27,10 +27,23 @@ def _strict(node: Any) -> Any:
             made["allow_inf_nan"] = False
         if kind in _CLOSED:
             made["extra_behavior"] = "forbid"
+        if kind == "dataclass":
+            made["revalidate_instances"] = "always"  # making one checks nothing
+        if kind == "dataclass-field" and _is_tag(node["schema"]):
+            made["schema"] = made["schema"]["schema"]
         return made
     if isinstance(node, (list, tuple)):
         return type(node)(_strict(value) for value in node)
     return node
+
+
+def _is_tag(node: Any) -> bool:
+    """Whether a field has one possible value. It tells the members of a union apart, so a document
+    must have it, although making the value in Python needs no such argument."""
+    inner = node.get("schema", {})
+    return (
+        node["type"] == "default" and inner.get("type") == "literal" and len(inner["expected"]) == 1
+    )
 
 
 @cache

@@ -20,7 +20,6 @@ from .admission import AdmittedPlugin, admit_component, admit_export, world_of
 from .backends.base import Backend
 from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
-from .calls import Call
 from .component_file import ComponentFile, read_component
 from .discovery import PluginSource, resolve
 from .errors import PluginClosedError, PluginError
@@ -67,6 +66,8 @@ class PluginHost:
         self._open = False
 
     async def __aenter__(self) -> Self:
+        if not self._open:
+            self._threads = WorkerThreads()
         self._open = True
         return self
 
@@ -81,17 +82,17 @@ class PluginHost:
     async def close(self) -> None:
         """Shuts every plugin down and frees what they shared."""
         self._open = False
-        failures: list[Exception] = []
+        failures: list[BaseException] = []
         with anyio.CancelScope(shield=True):
             while self._plugins:
                 try:
                     await self._plugins.pop().shutdown()
-                except PluginError as error:
+                except BaseException as error:  # also what a caller's logger raises
                     failures.append(error)
             self._threads.close()
             if self._sandbox is not None:
                 self._sandbox.close()
-                self._sandbox = None
+                self._sandbox = self._loader = None
         if failures:
             raise failures[0]
 
@@ -221,25 +222,25 @@ class PluginHost:
         if not isinstance(admitted.source, ComponentFile):
             return NativeBackend(admitted, config)
         if self._sandbox is None or self._loader is None:
-            self._sandbox = Sandbox()
-            check_round_trip(self._sandbox)
-            self._loader = ComponentLoader(self._sandbox.engine, self.settings.cache_directory)
+            sandbox = Sandbox()
+            try:
+                check_round_trip(sandbox)
+                self._loader = ComponentLoader(sandbox.engine, self.settings.cache_directory)
+            except BaseException:
+                sandbox.close()
+                raise
+            self._sandbox = sandbox
+        sandbox = self._sandbox
         loaded = await self._load_component(self._loader, admitted, admitted.source)
-        init_limits = admitted.limits.model_copy(
-            update={"deadline_ms": self.settings.init_deadline_ms}
-        )
-
-        def init_call() -> Call:
-            return Call(admitted.manifest.name, init_limits, context)
-
         return WasmBackend(
             admitted,
             config,
             loaded=loaded,
-            sandbox=self._sandbox,
+            sandbox=sandbox,
             threads=self._threads,
             pool=pool or self.settings.pool,
-            init_call=init_call,
+            context=context,
+            init_deadline_ms=self.settings.init_deadline_ms,
         )
 
     async def _load_component(

@@ -150,6 +150,8 @@ class PluginContext:
 
     async def sleep(self, seconds: float) -> None:
         """Waits for `seconds`; ends early with an error when the call is aborted or out of time."""
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
         self.abort_signal.throw_if_aborted()
         await self.services.sleep(seconds)
         self.abort_signal.throw_if_aborted()

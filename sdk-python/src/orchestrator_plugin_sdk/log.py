@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .codec import from_document, pack, to_document
+from .errors import DocumentError
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 """How much an event matters, least first."""
 
@@ -20,6 +23,16 @@ class LogEvent:
     type: str = "log"
     level: LogLevel = "info"
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def log_document(event: LogEvent) -> bytes:
+    """An event as it crosses the boundary. Raises `ValueError` for what is no log event."""
+    try:
+        document = to_document(event)
+        from_document(LogEvent, document, "it")
+        return pack(document)
+    except DocumentError as error:
+        raise ValueError(f"this is no log event: {error}") from None
 
 
 class PluginLogger(ABC):

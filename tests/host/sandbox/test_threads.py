@@ -26,7 +26,8 @@ from ..conftest import Load
 REQUEST: dict[str, Any] = {"messages": []}
 DEEP = Guest(
     functions={"generate": "(call $deep (i32.const 0))"},
-    fields="(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))",
+    fields="(func $deep (param i32) (result i32)"
+    "(i32.add (call $deep (local.get 0)) (i32.const 1)))",
 )
 
 

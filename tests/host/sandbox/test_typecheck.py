@@ -156,23 +156,29 @@ def test_the_lifecycle_is_compared_too(compiled: Compile, function: str) -> None
     assert f"lifecycle@1.0.0#{function} gives u64, the contract" in refusal(compiled, guest)
 
 
+LATIN1, BASE64 = '(case "latin1" string)', '(case "base64" string)'
+MESSAGE, RETRYABLE = '(field "message" string)', '(field "retryable" bool)'
+ABORTED = '(export "is-aborted" (func ('
+
+
+def within(definitions: str, export: str) -> dict[str, str]:
+    """The edit that exports one thing more from the interface `lifecycle`."""
+    begins = "(instance $lifecycle ("
+    return {begins: f'{definitions} (instance $lifecycle (export "more" ({export})) ('}
+
+
 # Pieces of the text replaced, and what the message says.
 EDITS: dict[str, tuple[dict[str, str], str]] = {
     "an enum in another order": (
         {'"invalid-request" "unauthenticated"': '"unauthenticated" "invalid-request"'},
-        "import orchestrator:plugin/types@1.0.0 has a type 'error-kind' that is "
-        "enum {unauthenticated, invalid-request, ",
+        "types@1.0.0 has a type 'error-kind' that is enum {unauthenticated, invalid-request, ",
     ),
     "an enum with a name more": (
         {'"invalid-request"': '"teapot" "invalid-request"'},
         "a type 'error-kind' that is enum {teapot, invalid-request, ",
     ),
     "a record in another order": (
-        {
-            '(field "message" string) (field "retryable" bool)': (
-                '(field "retryable" bool) (field "message" string)'
-            )
-        },
+        {f"{MESSAGE} {RETRYABLE}": f"{RETRYABLE} {MESSAGE}"},
         "a type 'error' that is record {kind: enum {",
     ),
     "a record with another type": (
@@ -180,9 +186,8 @@ EDITS: dict[str, tuple[dict[str, str], str]] = {
         "retry-after-ms: option<s64>}, the contract says record",
     ),
     "a variant in another order": (
-        {'(case "latin1" string) (case "base64" string)': '(case "base64" string) (case "latin1" string)'},
-        f"'payload' that is variant {{bytes(list<u8>), base64(string), latin1(string)}}, the contract "
-        f"says {PAYLOAD}",
+        {f"{LATIN1} {BASE64}": f"{BASE64} {LATIN1}"},
+        f"variant {{bytes(list<u8>), base64(string), latin1(string)}}, the contract says {PAYLOAD}",
     ),
     "a variant with another type": (
         {'(case "bytes" (list u8))': '(case "bytes" (list s8))'},
@@ -205,36 +210,34 @@ EDITS: dict[str, tuple[dict[str, str], str]] = {
         "import orchestrator:plugin/log@1.0.0 has a function 'flush', the contract has not",
     ),
     "a resource imported": (
-        {'(export "is-aborted" (func (': '(export "gate" (type (sub resource))) (export "is-aborted" (func ('},
+        {ABORTED: f'(export "gate" (type (sub resource))) {ABORTED}'},
         "import orchestrator:plugin/abort@1.0.0 has a resource 'gate', the contract has not",
     ),
-    "a type imported": (
-        {'(export "is-aborted" (func (': '(export "gate" (type (eq $b))) (export "is-aborted" (func (',
-         'abort@1.0.0" (instance $abort': 'abort@1.0.0" (instance $abort (type $b (flags "a" "b"))'},
+    "flags imported": (
+        {ABORTED: f'(type $f (flags "a" "b")) (export "gate" (type (eq $f))) {ABORTED}'},
         "import orchestrator:plugin/abort@1.0.0 has a type 'gate', the contract has not",
     ),
     "an interface that is a function": (
-        {'(instance $lifecycle))': '(func $lifecycle/shutdown))'},
+        {"(instance $lifecycle))": "(func $lifecycle/shutdown))"},
         "export orchestrator:plugin/lifecycle@1.0.0 is not an interface",
     ),
     "one function more": (
-        {'(instance $lifecycle (': '(instance $lifecycle (export "more" (func $lifecycle/shutdown)) ('},
+        within("", "func $lifecycle/shutdown"),
         "lifecycle@1.0.0 has a function 'more', the contract has not",
     ),
     "an instance within": (
-        {'(instance $lifecycle (': '(component $c) (instance $c (instantiate $c)) (instance $lifecycle '
-         '(export "more" (instance $c)) ('},
+        within("(component $c) (instance $c (instantiate $c))", "instance $c"),
         "lifecycle@1.0.0 has an item 'more', the contract has not",
     ),
     "a core module within": (
-        {'(instance $lifecycle (': '(core module $c) (instance $lifecycle (export "more" (core module $c)) ('},
+        within("(core module $c)", "core module $c"),
         "lifecycle@1.0.0 has an item 'more', the contract has not",
     ),
     "a resource of another name": (
-        {'"event-stream"': '"other-stream"', "[method]event-stream.next": "[method]other-stream.next"},
+        {'"event-stream"': '"other-stream"', "method]event-stream": "method]other-stream"},
         "has a resource 'other-stream', the contract has not",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", EDITS)
@@ -257,8 +260,7 @@ def test_several_missing_functions(compiled: Compile) -> None:
 
 
 def test_a_component_within_does_not_compile(compiled: Compile) -> None:
-    text = '(component $c) (instance $lifecycle (export "more" (component $c)) ('
-    message = refusal(compiled, Guest(edits={"(instance $lifecycle (": text}))
+    message = refusal(compiled, Guest(edits=within("(component $c)", "component $c")))
     assert "exporting a component from the root component is not supported" in message
 
 

@@ -7,11 +7,31 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
+from orchestrator_plugin_sdk import CallContext, DocumentError, pack, to_document
 from orchestrator_plugin_sdk.contract import Operation
 
 from ..calls import Call
+from ..errors import PluginInputError
 
 Isolation = Literal["native", "sandbox"]
+
+
+def packed_arguments(operation: Operation, arguments: Sequence[Any], call: Call) -> bytes | None:
+    """The document of a call as it crosses the boundary, or none for a call without one.
+
+    Raises `PluginInputError` or `DocumentTooLargeError`.
+    """
+    document = dict(zip(operation.arguments, arguments, strict=True))
+    if operation.with_context:
+        document["context"] = CallContext(call.context.run_id, call.deadline_ms_left())
+    elif not document:
+        return None
+    try:
+        packed = pack(to_document(document))
+    except DocumentError as error:
+        raise PluginInputError(f"{operation.method} of plugin {call.plugin!r}: {error}") from None
+    call.check_document_in(len(packed))
+    return packed
 
 
 class Backend(ABC):

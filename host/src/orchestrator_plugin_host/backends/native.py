@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -18,21 +18,18 @@ from orchestrator_plugin_sdk import (
     NativeServices,
     Plugin,
     PluginCallError,
-    PluginError,
     PluginExport,
-    Vectors,
     create_plugin,
-    pack,
-    to_document,
     unpack,
 )
+from orchestrator_plugin_sdk.answers import outgoing
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
 from ..documents import validate
 from ..errors import PluginInitError, PluginOutputError
-from .base import Backend, Isolation
+from .base import Backend, Isolation, packed_arguments
 
 
 class _AnyioServices(NativeServices):
@@ -67,34 +64,42 @@ class NativeBackend(Backend):
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Awaits the plugin's method."""
+        passed = self._passed(operation, arguments, call)
         with _plugin_faults(call):
-            value = self._begin(operation, arguments, call)
+            value = getattr(self._plugin, operation.method)(*passed)
             if inspect.isawaitable(value):
                 value = await value
-        return self._result(operation, value, call)
+            answer = outgoing(operation, value)
+        return self._accepted(operation, answer, call)
 
     @asynccontextmanager
     async def stream(
         self, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Iterates over what the plugin's method gives."""
+        passed = self._passed(operation, arguments, call)
         async with call.scope():
             with _plugin_faults(call):
-                events = self._begin(operation, arguments, call)
+                events = getattr(self._plugin, operation.method)(*passed)
+                if inspect.isawaitable(events):
+                    events = await events
+                asynchronous = hasattr(events, "__aiter__")
+                steps = events.__aiter__() if asynchronous else iter(events)
         try:
-            async with aclosing(self._events(operation, events, call)) as steps:
-                yield steps
+            async with aclosing(self._events(operation, steps, asynchronous, call)) as taken:
+                yield taken
         finally:
-            close = getattr(events, "aclose", None)
+            close = getattr(steps, "aclose", None) or getattr(steps, "close", None)
             if close is not None:
-                with anyio.CancelScope(shield=True):
-                    await close()
+                # Nobody waits for the stream any more, so nobody is told; as in the sandbox.
+                with anyio.CancelScope(shield=True), suppress(Exception):
+                    done = close()
+                    if inspect.isawaitable(done):
+                        await done
 
     async def _events(
-        self, operation: Operation, events: Any, call: Call
+        self, operation: Operation, steps: Any, asynchronous: bool, call: Call
     ) -> AsyncGenerator[Any, None]:
-        asynchronous = hasattr(events, "__aiter__")
-        steps = events.__aiter__() if asynchronous else iter(events)
         while True:
             async with call.scope():
                 with _plugin_faults(call):
@@ -102,35 +107,39 @@ class NativeBackend(Backend):
                         event = await steps.__anext__() if asynchronous else next(steps)
                     except (StopAsyncIteration, StopIteration):
                         return
-            yield self._result(operation, event, call)
+                    answer = outgoing(operation, event)
+            yield self._accepted(operation, answer, call)
 
     async def close(self, call: Call) -> None:
         """Runs the plugin's `shutdown`, if its `init` succeeded."""
         if self._started:
             await self.call(SHUTDOWN, [], call)
 
-    def _begin(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
-        passed = list(arguments)
+    def _passed(self, operation: Operation, arguments: Sequence[Any], call: Call) -> list[Any]:
+        """What the method gets: copies, as across the boundary, and the context."""
+        packed = packed_arguments(operation, arguments, call)
+        document = {} if packed is None else unpack(packed)
+        passed = [
+            validate(wanted, document[name], name) for name, wanted in operation.arguments.items()
+        ]
         if operation.with_context:
             context = call.context.with_(
                 deadline_ms=call.deadline_ms_left(), services=_AnyioServices()
             )
             passed.insert(operation.context_position, context)
-        return getattr(self._plugin, operation.method)(*passed)
+        return passed
 
-    def _result(self, operation: Operation, value: Any, call: Call) -> Any:
-        if operation.form == "nothing":
-            return None
-        what = f"what plugin {call.plugin!r} answered to {operation.method}"
+    def _accepted(self, operation: Operation, answer: Any, call: Call) -> Any:
+        if operation.form in ("nothing", "scalar"):
+            return answer
+        call.check_document_out(len(answer))
         try:
-            if operation.result is Vectors and not isinstance(value, Vectors):
-                value = Vectors(value)
-            if operation.form == "scalar":
-                return validate(operation.result, value, what)
-            packed = pack(to_document(value))
-            call.check_document_out(len(packed))
-            return validate(operation.result, unpack(packed), what)
-        except (DocumentError, ValueError) as error:
+            return validate(
+                operation.result,
+                unpack(answer),
+                f"what plugin {call.plugin!r} answered to {operation.method}",
+            )
+        except DocumentError as error:
             raise PluginOutputError(str(error)) from None
 
 
@@ -152,7 +161,5 @@ class _plugin_faults:  # noqa: N801  # reads as a function where it is used
             raise self._call.host_error from None
         if isinstance(error, DocumentError):
             raise PluginCallError("invalid-request", str(error)) from error
-        if isinstance(error, Exception) and not isinstance(error, PluginError):
-            if isinstance(error, (StopIteration, StopAsyncIteration)):
-                return
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, PluginCallError):
             raise PluginCallError.from_exception(error) from error

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from ..calls import Call
 from ..errors import PluginError
 from ..sandbox.instance import Instance
 from ..settings import PoolSettings
@@ -19,10 +20,11 @@ class InstancePool:
     def __init__(
         self,
         make: Callable[[], Awaitable[Instance]],
-        discard: Callable[[Instance], Awaitable[None]],
+        discard: Callable[[Instance, Call], Awaitable[None]],
         settings: PoolSettings,
     ) -> None:
-        """`make` gives an initialised instance; `discard` shuts one down and frees it."""
+        """`make` gives an initialised instance; `discard` shuts one down and frees it, in the time
+        that is left of a call."""
         self._make = make
         self._discard = discard
         self._keep = settings.idle
@@ -30,7 +32,7 @@ class InstancePool:
         self._idle: list[Instance] = []
 
     @asynccontextmanager
-    async def borrowed(self) -> AsyncIterator[Instance]:
+    async def borrowed(self, call: Call) -> AsyncIterator[Instance]:
         """An instance for as long as the context is open. Waits while all are lent."""
         async with self._places:
             instance = self._idle.pop() if self._idle else await self._make()
@@ -41,16 +43,26 @@ class InstancePool:
                     self._idle.append(instance)
                 else:
                     with anyio.CancelScope(shield=True):
-                        await self._give_up(instance)
+                        await self._give_up(instance, call)
 
-    async def _give_up(self, instance: Instance) -> None:
+    async def _give_up(self, instance: Instance, call: Call) -> None:
         try:
-            await self._discard(instance)
+            await self._discard(instance, call)
         except PluginError:
             # Whatever a plugin does in its `shutdown`, its instance is gone.
             return
 
-    async def close(self) -> None:
-        """Shuts the idle instances down."""
-        while self._idle:
-            await self._give_up(self._idle.pop())
+    async def close(self, call: Call) -> None:
+        """Shuts the idle instances down. Raises the first error of a `shutdown`, after all."""
+        failures: list[PluginError] = []
+        try:
+            while self._idle:
+                try:
+                    await self._discard(self._idle.pop(), call)
+                except PluginError as error:
+                    failures.append(error)
+        finally:
+            while self._idle:  # out of time: these are not told
+                self._idle.pop().close()
+        if failures:
+            raise failures[0]

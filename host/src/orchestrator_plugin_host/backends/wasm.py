@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from orchestrator_plugin_sdk import (
-    CallContext,
+    AbortSignal,
     DocumentError,
     ErrorKind,
     PluginCallError,
+    PluginContext,
     PluginError,
-    pack,
-    to_document,
     unpack,
 )
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
@@ -24,7 +23,7 @@ from orchestrator_plugin_sdk.payload import choose_encoding, to_text
 from ..admission import AdmittedPlugin
 from ..calls import Call
 from ..documents import validate
-from ..errors import MemoryLimitError, PluginInitError, PluginInputError, PluginOutputError
+from ..errors import MemoryLimitError, PluginInitError, PluginOutputError
 from ..limits import UNITS
 from ..sandbox.imports import payload_bytes
 from ..sandbox.instance import Instance, LoadedComponent, Sandbox
@@ -32,8 +31,11 @@ from ..sandbox.threads import WorkerThreads
 from ..sandbox.values import Err
 from ..settings import PoolSettings
 from ..wit import full_name
-from .base import Backend, Isolation
+from .base import Backend, Isolation, packed_arguments
 from .pool import InstancePool
+
+_MOMENT_MS: Final = 20
+"""How long a plugin may take to end something when its time is up."""
 
 
 class WasmBackend(Backend):
@@ -50,28 +52,32 @@ class WasmBackend(Backend):
         sandbox: Sandbox,
         threads: WorkerThreads,
         pool: PoolSettings,
-        init_call: Callable[[], Call],
+        context: PluginContext,
+        init_deadline_ms: int,
     ) -> None:
-        """`init_call` makes the call that each new instance is initialised in."""
+        """`context` is that of `init` and `shutdown`, `init_deadline_ms` the time of an `init`."""
         self._manifest = admitted.manifest
         self._config = config
         self._loaded = loaded
         self._sandbox = sandbox
         self._threads = threads
-        self._init_call = init_call
+        self._limits = admitted.limits
+        # Whoever waits for an instance can abort; whoever loaded the plugin no longer.
+        self._context = context.with_(abort_signal=AbortSignal())
+        self._init_deadline_ms = init_deadline_ms
         if admitted.manifest.keeps_state:
             pool = PoolSettings(instances=1, idle=1)
         self._pool = InstancePool(self._make, self._discard, pool)
 
     async def start(self, call: Call) -> None:
         """Makes the first instance, so that a plugin whose `init` fails is not loaded."""
-        async with self._pool.borrowed():
+        async with self._pool.borrowed(call):
             pass
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Runs the operation on an instance of the pool."""
         payload = self._payload(operation, arguments, call)
-        async with self._pool.borrowed() as instance:
+        async with self._pool.borrowed(call) as instance:
             return await self._threads.run(
                 call, lambda: self._invoke(instance, operation, payload, call)
             )
@@ -84,7 +90,7 @@ class WasmBackend(Backend):
         payload = self._payload(operation, arguments, call)
         async with AsyncExitStack() as stack:
             async with call.scope():
-                instance = await stack.enter_async_context(self._pool.borrowed())
+                instance = await stack.enter_async_context(self._pool.borrowed(call))
                 try:
                     resource = await self._threads.run(
                         call, lambda: self._invoke(instance, operation, payload, call)
@@ -97,19 +103,19 @@ class WasmBackend(Backend):
                     yield events
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self._end_stream(instance, resource)
+                    await self._end_stream(instance, resource, call)
 
-    async def _end_stream(self, instance: Instance, resource: int) -> None:
-        call = self._init_call()  # the stream's own may have run out of time or fuel
+    async def _end_stream(self, instance: Instance, resource: int, call: Call) -> None:
+        ending = self._own_call(_time_to_end(call))
 
         def drop() -> None:
             if instance.usable:
-                instance.begin(call)
+                instance.begin(ending)
             instance.drop(resource)
 
         with contextlib.suppress(PluginError):  # its instance is thrown away, nothing is lost
-            async with call.scope():
-                await self._threads.run(call, drop)
+            async with ending.scope():
+                await self._threads.run(ending, drop)
 
     async def _events(
         self, instance: Instance, resource: int, operation: Operation, call: Call
@@ -130,7 +136,7 @@ class WasmBackend(Backend):
 
     async def close(self, call: Call) -> None:
         """Shuts every idle instance down and frees it."""
-        await self._pool.close()
+        await self._pool.close(call)
 
     # On a worker thread.
 
@@ -169,7 +175,10 @@ class WasmBackend(Backend):
 
     def _document(self, payload: tuple[str, Any], operation: Operation, call: Call) -> Any:
         form, value = payload
-        call.check_document_out(len(value) * 3 // 4 if form == "base64" else len(value))
+        size = len(value)
+        if form == "base64":
+            size = size * 3 // 4 - value[-2:].count("=")
+        call.check_document_out(size)
         try:
             document = unpack(payload_bytes(payload))
         except DocumentError as error:
@@ -190,51 +199,56 @@ class WasmBackend(Backend):
     def _payload(
         self, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> tuple[str, Any] | None:
-        document = dict(zip(operation.arguments, arguments, strict=True))
-        if operation.with_context:
-            document["context"] = CallContext(call.context.run_id, call.deadline_ms_left())
-        elif not document:
+        packed = packed_arguments(operation, arguments, call)
+        if packed is None:
             return None
-        try:
-            packed = pack(to_document(document))
-        except DocumentError as error:
-            raise PluginInputError(
-                f"{operation.method} of plugin {call.plugin!r}: {error}"
-            ) from None
-        call.check_document_in(len(packed))
         form = choose_encoding(packed, self._manifest.payload_encodings)
         return form, packed if form == "bytes" else to_text(form, packed)
 
     async def _make(self) -> Instance:
-        call = self._init_call()
+        call = self._own_call(self._init_deadline_ms)
         payload = self._payload(INIT, [self._config], call)
+        made: list[Instance] = []
 
-        def make() -> Instance:
-            instance = Instance(self._sandbox, self._loaded, call)
-            try:
-                self._invoke(instance, INIT, payload, call)
-            except BaseException:
-                instance.close()
-                raise
-            return instance
+        def make() -> None:
+            made.append(Instance(self._sandbox, self._loaded, call))
+            self._invoke(made[0], INIT, payload, call)
 
         try:
             async with call.scope():
-                return await self._threads.run(call, make)
-        except PluginCallError as error:
-            raise PluginInitError(
-                f"plugin {call.plugin!r} failed to initialise: {error}"
-            ) from error
+                await self._threads.run(call, make)
+        except BaseException as error:
+            for instance in made:  # it may be ready, and nobody is there to take it
+                instance.close()
+            if isinstance(error, PluginCallError):
+                raise PluginInitError(
+                    f"plugin {call.plugin!r} failed to initialise: {error}"
+                ) from error
+            raise
+        return made[0]
 
-    async def _discard(self, instance: Instance) -> None:
-        call = self._init_call()
+    async def _discard(self, instance: Instance, call: Call) -> None:
+        ending = self._own_call(_time_to_end(call))
 
         def discard() -> None:
-            try:
-                if instance.usable:
-                    self._invoke(instance, SHUTDOWN, None, call)
-            finally:
-                instance.close()
+            if instance.usable:
+                self._invoke(instance, SHUTDOWN, None, ending)
 
-        async with call.scope():
-            await self._threads.run(call, discard)
+        try:
+            async with ending.scope():
+                await self._threads.run(ending, discard)
+        finally:
+            instance.close()
+
+    def _own_call(self, deadline_ms: int) -> Call:
+        """A call that is nobody's: its log and its limits are those the plugin was loaded with."""
+        limits = self._limits.model_copy(update={"deadline_ms": deadline_ms})
+        return Call(self._manifest.name, limits, self._context)
+
+
+def _time_to_end(call: Call) -> int:
+    """The milliseconds that are left of a call for what ends it, or a moment.
+
+    The caller is waiting: what a plugin does here must not outlast the caller's deadline.
+    """
+    return max(call.deadline_ms_left(), _MOMENT_MS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, ClassVar, Self, cast
@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 import anyio
 from orchestrator_plugin_sdk import (
+    AbortSignal,
     DocumentError,
     HealthCheckResult,
     PluginContext,
@@ -33,6 +34,13 @@ from ..errors import (
     PluginInputError,
 )
 from ..limits import UNITS, Limits
+
+
+def listed(values: Any) -> Any:
+    """What an iterable gives, for validation to look at. A text is no list of texts."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        return values
+    return tuple(values)
 
 
 class LoadedPlugin:
@@ -101,7 +109,8 @@ class LoadedPlugin:
                 if self._active:
                     self._moved = anyio.Event()
                     await self._moved.wait()
-            call = self._new_call(None)
+            # Not even a caller who has aborted everything keeps a plugin from shutting down.
+            call = self._new_call(self._context.with_(abort_signal=AbortSignal()))
             async with call.scope():
                 await self._backend.close(call)
 

@@ -17,7 +17,7 @@ from orchestrator_plugin_sdk.contract import (
 from ..errors import (
     PluginOutputError,
 )
-from ._base import LoadedPlugin
+from ._base import LoadedPlugin, listed
 
 
 class LoadedEmbedder(LoadedPlugin):
@@ -36,7 +36,7 @@ class LoadedEmbedder(LoadedPlugin):
         self, texts: Iterable[str], context: PluginContext | None = None
     ) -> Vectors:
         """One vector a text: float32 `[len(texts), dims]`."""
-        asked = tuple(texts) if not isinstance(texts, str) else texts
+        asked = listed(texts)
         vectors: Vectors = await self._call(EMBED_TEXTS, [asked], context)
         if len(vectors) != len(asked) or (asked and vectors.dims != self._dims):
             raise PluginOutputError(

@@ -26,7 +26,7 @@ from ..errors import (
     PluginInputError,
     PluginOutputError,
 )
-from ._base import LoadedPlugin
+from ._base import LoadedPlugin, listed
 
 
 class LoadedVectorMemoryBackend(LoadedPlugin):
@@ -41,7 +41,7 @@ class LoadedVectorMemoryBackend(LoadedPlugin):
         context: PluginContext | None = None,
     ) -> None:
         """Adds items, or replaces those whose id is there already. All or none."""
-        await self._call(UPSERT, [repo_id, tuple(items)], context)
+        await self._call(UPSERT, [repo_id, listed(items)], context)
 
     async def query(
         self,
@@ -67,8 +67,7 @@ class LoadedVectorMemoryBackend(LoadedPlugin):
         self, repo_id: str, ids: Iterable[str], context: PluginContext | None = None
     ) -> None:
         """Removes items. Ids that are not there are no error."""
-        asked = tuple(ids) if not isinstance(ids, str) else ids
-        await self._call(DELETE_BY_IDS, [repo_id, asked], context)
+        await self._call(DELETE_BY_IDS, [repo_id, listed(ids)], context)
 
     async def wipe_repo(self, repo_id: str, context: PluginContext | None = None) -> None:
         """Removes everything of one repository."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeVar
 
 from orchestrator_plugin_sdk.contract import PACKAGE, PACKAGE_VERSION
 
@@ -25,6 +25,8 @@ from .types import (
     VariantType,
     World,
 )
+
+T = TypeVar("T")
 
 
 def full_name(interface: str) -> str:
@@ -56,8 +58,23 @@ class _Parser:
         self.at = 0
 
     def next(self) -> str:
+        token = self.peek()
+        if not token:
+            raise ValueError(f"{self.file}: ends too early")
         self.at += 1
-        return self.tokens[self.at - 1]
+        return token
+
+    def name(self, taken: Collection[str] = ()) -> str:
+        name = self.next()
+        if not name[0].isalnum() or name in taken:
+            raise ValueError(f"{self.file}: expected a new name, got {name!r}")
+        return name
+
+    def known(self, names: Mapping[str, T]) -> T:
+        name = self.next()
+        if name not in names:
+            raise ValueError(f"{self.file}: unknown name {name!r}")
+        return names[name]
 
     def peek(self) -> str:
         return self.tokens[self.at]
@@ -100,10 +117,10 @@ class _Reader:
             if word == "package":
                 parser.skip_to(";")
             elif word == "interface":
-                name = parser.next()
+                name = parser.name(self.interfaces)
                 self.interfaces[name] = self._interface(parser, name)
             elif word == "world":
-                name = parser.next()
+                name = parser.name(self.world_items)
                 self.world_items[name] = self._world(parser)
             else:
                 raise ValueError(f"{file}: unexpected {word!r}")
@@ -112,7 +129,10 @@ class _Reader:
         parser.expect("{")
         items = []
         while not parser.accept("}"):
-            items.append((parser.next(), parser.next()))
+            word = parser.next()
+            if word not in ("import", "export", "include"):
+                raise ValueError(f"{parser.file}: unexpected {word!r}")
+            items.append((word, parser.name()))
             parser.expect(";")
         return items
 
@@ -124,31 +144,31 @@ class _Reader:
         while not parser.accept("}"):
             word = parser.next()
             if word == "use":
-                source = self.interfaces[parser.next()]
+                source = parser.known(self.interfaces)
                 parser.expect(".")
                 parser.expect("{")
                 for _ in parser.until("}"):
-                    used = parser.next()
-                    types[used] = source.types[used]
+                    used = parser.peek()
+                    types[used] = parser.known(source.types)
                 parser.expect(";")
             elif word == "record":
-                key = parser.next()
+                key = parser.name(types)
                 types[key] = RecordType(tuple(self._named(parser, types, resources)))
             elif word == "variant":
-                key = parser.next()
+                key = parser.name(types)
                 types[key] = VariantType(tuple(self._cases(parser, types, resources)))
             elif word in ("enum", "flags"):
                 made = EnumType if word == "enum" else FlagsType
-                key = parser.next()
+                key = parser.name(types)
                 parser.expect("{")
-                types[key] = made(tuple(parser.next() for _ in parser.until("}")))
+                types[key] = made(tuple(parser.name() for _ in parser.until("}")))
             elif word == "type":
-                key = parser.next()
+                key = parser.name(types)
                 parser.expect("=")
                 types[key] = self._type(parser, types, resources)
                 parser.expect(";")
             elif word == "resource":
-                resource = parser.next()
+                resource = parser.name(types)
                 resources.add(resource)
                 parser.expect("{")
                 while not parser.accept("}"):
@@ -167,7 +187,7 @@ class _Reader:
         parser.expect("(")
         params = [*first]
         for _ in parser.until(")"):
-            key = parser.next()
+            key = parser.name()
             parser.expect(":")
             params.append((key, self._type(parser, types, resources)))
         result = self._type(parser, types, resources) if parser.accept("->") else None
@@ -177,7 +197,7 @@ class _Reader:
     def _named(self, parser: _Parser, types: Any, resources: Any) -> Iterator[tuple[str, Type]]:
         parser.expect("{")
         for _ in parser.until("}"):
-            key = parser.next()
+            key = parser.name()
             parser.expect(":")
             yield key, self._type(parser, types, resources)
 
@@ -186,7 +206,7 @@ class _Reader:
     ) -> Iterator[tuple[str, Type | None]]:
         parser.expect("{")
         for _ in parser.until("}"):
-            key = parser.next()
+            key = parser.name()
             payload = None
             if parser.accept("("):
                 payload = self._type(parser, types, resources)
@@ -207,26 +227,33 @@ class _Reader:
             raise ValueError(f"{parser.file}: unknown type {word!r}")
         parser.expect("<")
         if word == "borrow":
-            made: Type = HandleType(parser.next(), owned=False)
+            handle = parser.next()
+            if handle not in resources:
+                raise ValueError(f"{parser.file}: unknown resource {handle!r}")
             parser.expect(">")
-            return made
+            return HandleType(handle, owned=False)
         inner: list[Type | None] = [
             None if parser.accept("_") else self._type(parser, types, resources)
             for _ in parser.until(">")
         ]
-        if word == "result":
+        if word == "result" and 1 <= len(inner) <= 2:
             return ResultType(inner[0], inner[1] if len(inner) > 1 else None)
         present = tuple(one for one in inner if one is not None)
-        if word == "tuple":
+        if word == "tuple" and len(present) == len(inner):
             return TupleType(present)
+        if word not in ("list", "option") or len(present) != 1 or len(inner) != 1:
+            raise ValueError(f"{parser.file}: a {word} of what?")
         return ListType(present[0]) if word == "list" else OptionType(present[0])
 
-    def world(self, name: str) -> World:
+    def world(self, name: str, within: tuple[str, ...] = ()) -> World:
         imports: dict[str, Interface] = {}
         exports: dict[str, Interface] = {}
         for word, target in self.world_items[name]:
+            known: Collection[str] = self.world_items if word == "include" else self.interfaces
+            if target not in known or target in (*within, name):
+                raise ValueError(f"the world {name!r} can't {word} {target!r}")
             if word == "include":
-                included = self.world(target)
+                included = self.world(target, (*within, name))
                 imports.update(included.imports)
                 exports.update(included.exports)
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from componentize_py_types import Err
@@ -17,15 +18,15 @@ from wit_world.imports import clock as host_clock
 from wit_world.imports import log as host_log
 from wit_world.imports import types as wit
 
-from ..codec import from_document, pack, to_document, unpack
+from ..answers import outgoing
+from ..codec import from_document, unpack
 from ..context import AbortSignal, CallContext, PluginContext
-from ..contract import KINDS, Operation
+from ..contract import KINDS, STREAM, Operation
 from ..errors import DocumentError, ErrorKind, PluginCallError
-from ..log import LogEvent, LogLevel, PluginLogger
+from ..log import LogEvent, LogLevel, PluginLogger, log_document
 from ..manifest import PluginType
 from ..payload import PayloadEncoding, choose_encoding, from_text, to_text
 from ..plugin import Plugin
-from ..vectors import Vectors
 from . import _environment
 
 T = TypeVar("T")
@@ -33,8 +34,13 @@ _HOST_READS: tuple[PayloadEncoding, ...] = ("bytes", "latin1", "base64")
 
 
 class _HostLogger(PluginLogger):
+    def __init__(self) -> None:
+        self.muted = False
+
     def emit(self, event: LogEvent) -> None:
-        host_log.emit(_to_payload(event))
+        document = log_document(event)
+        if not self.muted:
+            host_log.emit(_to_payload(document))
 
 
 class _HostAbortSignal(AbortSignal):
@@ -61,8 +67,7 @@ class _HostServices:
         return _environment.random_bytes(length)
 
 
-def _to_payload(value: Any) -> Any:
-    document = pack(to_document(value))
+def _to_payload(document: bytes) -> Any:
     encoding = choose_encoding(document, _HOST_READS)
     if encoding == "bytes":
         return wit.Payload_Bytes(document)
@@ -113,12 +118,14 @@ class _Guest:
         self._create_plugin = create_plugin
         self._plugin: Plugin | None = None
         self._logger = _HostLogger()
+        self._streams: list[EventStream] = []
 
     def _emit_output(self, level: str, line: str) -> None:
         self._logger.emit(LogEvent(line, type="output", level=cast("LogLevel", level)))
 
     def call(self, operation: Operation, payload: Any) -> Any:
         """Runs one operation; gives what the plugin's method gave."""
+        self._close_streams()
         if self._plugin is None:
             if operation.method != "init":
                 raise PluginCallError(ErrorKind.INTERNAL, "init has not been called")
@@ -132,6 +139,23 @@ class _Guest:
         if operation.with_context:
             arguments.insert(operation.context_position, self._context(document.get("context", {})))
         return _finish(getattr(self._plugin, operation.method)(*arguments))
+
+    def opened(self, stream: EventStream) -> EventStream:
+        """Takes note of a stream that begins."""
+        self._streams.append(stream)
+        return stream
+
+    def _close_streams(self) -> None:
+        """Closes the streams of earlier calls, which the host has dropped: it lends an instance to
+        one call at a time. componentize-py 0.25 tells a resource nothing when it is dropped
+        (`resource_dtor` in its runtime), so the next call is the first chance. What is logged
+        meanwhile is not of that call, and is lost."""
+        self._logger.muted = True
+        try:
+            while self._streams:
+                self._streams.pop().close()
+        finally:
+            self._logger.muted = False
 
     def _context(self, document: Mapping[str, Any]) -> PluginContext:
         context = from_document(CallContext, document, "context")
@@ -159,34 +183,29 @@ class EventStream:
             return None
         except BaseException as error:
             raise _to_err(error) from None
-        return _to_payload(event)
+        try:
+            return _to_payload(outgoing(STREAM, event))
+        except BaseException as error:
+            raise _to_err(error) from None
 
-    def __exit__(self, *exc: object) -> None:
-        """The caller has dropped the stream: the generator's `finally` blocks run."""
+    def close(self) -> None:
+        """Runs the generator's `finally` blocks, if it has not ended. Nobody waits for it any
+        more, so nobody is told what they raise."""
         close = getattr(self._events, "aclose", None) or getattr(self._events, "close", None)
+        self._events = None
         if close is not None:
-            _finish(close())
-
-    def __enter__(self) -> EventStream:
-        return self
-
-
-def _as_result(operation: Operation, value: Any) -> Any:
-    if operation.form == "nothing":
-        return None
-    if operation.form == "stream":
-        return EventStream(value)
-    if operation.form == "scalar":
-        return value
-    if operation.result is Vectors and not isinstance(value, Vectors):
-        value = Vectors(value)
-    return _to_payload(value)
+            with suppress(BaseException):
+                _finish(close())
 
 
 def _export(guest: _Guest, operation: Operation) -> Callable[..., Any]:
     def exported(self: Any, call: Any = None) -> Any:
         try:
-            return _as_result(operation, guest.call(operation, call))
+            value = guest.call(operation, call)
+            if operation.form == "stream":
+                return guest.opened(EventStream(value))
+            answer = outgoing(operation, value)
+            return _to_payload(answer) if operation.form == "document" else answer
         except BaseException as error:
             raise _to_err(error) from None
 
