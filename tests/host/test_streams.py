@@ -47,7 +47,7 @@ async def test_closing_the_host_closes_open_streams(load: Load, host: PluginHost
     await anext(stream)
     with anyio.fail_after(5):
         await host.close()
-    with pytest.raises(StopAsyncIteration):
+    with pytest.raises(PluginClosedError):
         await anext(stream)
     with pytest.raises(PluginClosedError):
         await anext(plugin.stream(REQUEST))

@@ -24,6 +24,7 @@ from .errors import (
     PluginOutputError,
     PluginRefusedError,
     PluginTrapError,
+    SignalsTakenError,
     StreamLimitError,
 )
 from .handles import (
@@ -32,6 +33,7 @@ from .handles import (
     LoadedProvider,
     LoadedToolExecutor,
     LoadedVectorMemoryBackend,
+    PluginStream,
 )
 from .host import PluginHost, SafeLoad
 from .limits import Limits
@@ -66,9 +68,11 @@ __all__ = [
     "PluginOutputError",
     "PluginRefusedError",
     "PluginSource",
+    "PluginStream",
     "PluginTrapError",
     "PoolSettings",
     "SafeLoad",
+    "SignalsTakenError",
     "StreamLimitError",
     "read_component",
     "with_manifest",

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
@@ -33,6 +33,13 @@ from .errors import (
     StreamLimitError,
 )
 from .limits import UNITS, Limits
+
+ABORT_GRACE_SECONDS: Final = 0.02
+"""How long an aborted plugin may take to stop by itself."""
+
+
+MOMENT_SECONDS: Final = 0.05
+"""What a plugin gets to tidy up in when its call has no time left."""
 
 
 def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
@@ -58,6 +65,7 @@ class Call:
         self._left = limits.deadline_ms / 1000
         self._resumed_at: float | None = None
         self._interrupted = threading.Event()
+        self._interrupted_at = 0.0
         self._reason: PluginError | None = None
         self.host_error: BaseException | None = None
         """What was raised on the host's side while the plugin ran: it ends the call, whatever the
@@ -75,6 +83,13 @@ class Call:
         if self._resumed_at is None:
             return self._left
         return self._left - (time.monotonic() - self._resumed_at)
+
+    def time_to_end(self) -> float:
+        """Seconds for what ends a call: what is left of it, or a moment.
+
+        The caller is waiting: what a plugin does then must not outlast the caller's deadline.
+        """
+        return max(self.left(), MOMENT_SECONDS)
 
     def deadline_ms_left(self) -> int:
         """Milliseconds until the deadline, at least 1: what a plugin is told."""
@@ -101,6 +116,7 @@ class Call:
         with self._lock:
             if self._reason is None:
                 self._reason = reason
+                self._interrupted_at = time.monotonic()
         self._interrupted.set()
 
     def check(self) -> None:
@@ -109,6 +125,16 @@ class Call:
             raise self.reason()
         if self.left() <= 0:
             raise self.out_of_time()
+
+    def check_running(self) -> None:
+        """`check`, for a plugin that runs: after an abort it has a moment to stop by itself."""
+        if (
+            self._interrupted.is_set()
+            and time.monotonic() - self._interrupted_at < ABORT_GRACE_SECONDS
+            and self.left() > 0
+        ):
+            return
+        self.check()
 
     def reason(self) -> PluginError:
         """Why the call was ended."""
@@ -175,6 +201,11 @@ class Call:
         if self._log_events > self.limits.log_events:
             raise LogLimitError(*self._limit("log_events"), "logged too many events")
         if self._log_bytes > self.limits.log_bytes:
+            raise LogLimitError(*self._limit("log_bytes"), "logged too many bytes")
+
+    def check_log_bytes(self, size: int) -> None:
+        """Raises `LogLimitError` for an event that is too large even to be read."""
+        if self._log_bytes + size > self.limits.log_bytes:
             raise LogLimitError(*self._limit("log_bytes"), "logged too many bytes")
 
     def check_document_in(self, size: int) -> None:

@@ -22,6 +22,9 @@ _MODULE = b"\x01\x00\x00\x00"
 _COMPONENT = b"\x0d\x00\x01\x00"
 _MAX_NAME = 4096
 _MAX_NESTING = 16
+_MAX_SECTIONS = 10_000
+_MAX_ITEMS = 1_000
+_MAX_MANIFEST_BYTES = 64 * 1024
 _SORTS = ("core", "func", "value", "type", "component", "instance")
 
 
@@ -50,6 +53,11 @@ class ComponentFile:
                 f"{MANIFEST_SECTION!r}, it must have one: build it with "
                 "`orchestrator-plugin build`, or add a manifest to a finished component with "
                 "`orchestrator-plugin build DIR --component FILE`"
+            )
+        if len(found[0]) > _MAX_MANIFEST_BYTES:
+            raise InvalidComponentError(
+                f"the component's manifest has {len(found[0]):,} bytes, "
+                f"it may have {_MAX_MANIFEST_BYTES:,}"
             )
         try:
             return unpack(found[0])
@@ -93,6 +101,14 @@ class _Bytes:
     def rest(self) -> bytes:
         return self.data[self.at : self.end]
 
+    def count(self) -> int:
+        count = self.unsigned()
+        if count > _MAX_ITEMS:
+            raise InvalidComponentError(
+                f"the component imports or exports {count:,} things at once; {_MAX_ITEMS:,} may be"
+            )
+        return count
+
     def name(self) -> str:
         length = self.unsigned()
         if length > _MAX_NAME:
@@ -125,18 +141,21 @@ class _Bytes:
 
 
 def _sections(data: _Bytes) -> Iterator[tuple[int, _Bytes]]:
-    while data.at < data.end:
+    for _ in range(_MAX_SECTIONS):
+        if data.at >= data.end:
+            return
         kind = data.byte()
         yield kind, data.take(data.unsigned())
+    raise InvalidComponentError(f"the component has more than {_MAX_SECTIONS:,} sections in a row")
 
 
 def _imports(body: _Bytes) -> Iterator[tuple[str, str]]:
-    for _ in range(body.unsigned()):
+    for _ in range(body.count()):
         yield body.extern_name(), body.extern_sort()
 
 
 def _exports(body: _Bytes) -> Iterator[tuple[str, str]]:
-    for _ in range(body.unsigned()):
+    for _ in range(body.count()):
         name = body.extern_name()
         sort = body.byte()
         if sort >= len(_SORTS):
@@ -224,6 +243,30 @@ def with_manifest(data: bytes, manifest: PluginManifest) -> bytes:
     name = MANIFEST_SECTION.encode()
     section = _unsigned(len(name)) + name + pack(to_document(manifest))
     return b"".join([*kept, b"\0", _unsigned(len(section)), section])
+
+
+def without_names(data: bytes) -> bytes:
+    """A component whose modules do not say what their functions are called.
+
+    The names serve backtraces alone, and writing one out costs time that the guest can choose: a
+    C++ name of 300 letters may stand for one of gigabytes.
+    """
+    return _without_names(_Bytes(data, 0, len(data)), 0)
+
+
+def _without_names(data: _Bytes, depth: int) -> bytes:
+    if depth > _MAX_NESTING:
+        raise InvalidComponentError(f"the component nests deeper than {_MAX_NESTING} levels")
+    header = data.take(8).rest()
+    kept = [header]
+    for kind, body in _sections(data):
+        content = body.rest()
+        if header[4:] == _COMPONENT and kind in (1, 4):
+            content = _without_names(body, depth + 1)
+        elif kind == 0 and body.name() in ("name", "component-name"):
+            continue
+        kept += [bytes([kind]), _unsigned(len(content)), content]
+    return b"".join(kept)
 
 
 def _unsigned(value: int) -> bytes:

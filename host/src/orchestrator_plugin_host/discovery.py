@@ -38,13 +38,20 @@ async def resolve(source: PluginSource, max_bytes: int) -> bytes | PluginExport[
 
 def _find(source: str | PathLike[str], max_bytes: int) -> bytes | PluginExport[Any]:
     path = Path(source)
-    if isinstance(source, PathLike) or path.suffix == ".wasm" or path.exists():
+    if isinstance(source, PathLike) or path.suffix == ".wasm" or _exists(path):
         return _read(path, max_bytes)
     return _entry_point(source)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no name that a file could have
+        return False
+
+
 def _read(path: Path, max_bytes: int) -> bytes:
-    if path.is_dir():
+    if _exists(path) and path.is_dir():
         raise PluginNotFoundError(
             f"{path} is a folder: build it with `orchestrator-plugin build {path}` and load the "
             ".wasm file, or load its source natively with load_project()"
@@ -52,8 +59,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(max_bytes + 1)
-    except OSError as error:
-        raise PluginNotFoundError(f"{path} can't be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PluginNotFoundError(f"{str(path)!r} can't be read: {reason}") from None
 
 
 def _entry_point(name: str) -> PluginExport[Any]:

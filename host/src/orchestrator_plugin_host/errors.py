@@ -16,6 +16,7 @@
     ├── PluginAbortedError                 the caller gave up
     ├── PluginClosedError                  the plugin or the host has been shut down
     ├── PluginBuildError                   a plugin could not be built
+    ├── SignalsTakenError                  this process can't run sandboxed plugins safely any more
     ├── CacheError                         the folder of compiled components can't be used safely
     └── LimitExceededError                 a limit was reached
         ├── FuelExhaustedError
@@ -61,6 +62,7 @@ __all__ = [
     "PluginTrapError",
     "PluginValidationError",
     "PluginVersionMismatchError",
+    "SignalsTakenError",
     "StreamLimitError",
 ]
 
@@ -111,6 +113,10 @@ class PluginClosedError(PluginError):
 
 class PluginBuildError(PluginError):
     """A plugin's source could not be made into a component."""
+
+
+class SignalsTakenError(PluginError):
+    """Another part of the process has taken the signals that wasmtime learns of traps by."""
 
 
 class CacheError(PluginError):

@@ -89,7 +89,7 @@ class PluginHost:
                     await self._plugins.pop().shutdown()
                 except BaseException as error:  # also what a caller's logger raises
                     failures.append(error)
-            self._threads.close()
+            await anyio.to_thread.run_sync(self._threads.close)
             if self._sandbox is not None:
                 self._sandbox.close()
                 self._sandbox = self._loader = None
@@ -155,10 +155,11 @@ class PluginHost:
         context = context or PluginContext()
         backend = await self._backend(admitted, dict(config or {}), context, pool)
         plugin = handle_type(admitted, backend, context)
-        await plugin.start()
+        await plugin.start(self.settings.init_deadline_ms)
         if not self._open:
             await plugin.shutdown()
             raise PluginClosedError("the host was closed while the plugin was being loaded")
+        self._plugins = [one for one in self._plugins if not one.closed]
         self._plugins.append(plugin)
         return plugin
 
@@ -206,9 +207,7 @@ class PluginHost:
     async def _manifest_of(self, source: PluginSource) -> PluginManifest | None:
         try:
             found = await resolve(source, self.settings.limits.component_bytes)
-            if isinstance(found, PluginExport):
-                return validate_manifest(found.manifest)
-            return validate_manifest(read_component(found).manifest_document)
+            return await anyio.to_thread.run_sync(_manifest_in, found)
         except PluginError:
             return None
 
@@ -254,3 +253,9 @@ class PluginHost:
             world_of(admitted.kind),
             abandon_on_cancel=True,
         )
+
+
+def _manifest_in(found: bytes | PluginExport[Any]) -> PluginManifest:
+    if isinstance(found, PluginExport):
+        return validate_manifest(found.manifest)
+    return validate_manifest(read_component(found).manifest_document)

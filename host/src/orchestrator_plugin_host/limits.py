@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import PluginRefusedError
 
-Positive = Annotated[int, Field(gt=0, strict=True)]
-NotNegative = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[int, Field(gt=0, le=2**62, strict=True)]
+NotNegative = Annotated[int, Field(ge=0, le=2**62, strict=True)]
 
 MIB: Final = 1024 * 1024
 

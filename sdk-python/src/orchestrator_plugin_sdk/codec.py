@@ -26,6 +26,10 @@ from .vectors import Vector, Vectors
 
 MAX_DEPTH = 64
 """How deep a document may nest."""
+MAX_CONTAINERS = 200_000
+"""How many maps and lists a document may have: in Python one costs a hundred times its bytes."""
+MAX_LENGTH = 2_000_000
+"""How many items a map or list of a document may have."""
 MAX_PROBLEMS = 100
 """How many faults of one document are listed: a hostile one could have millions."""
 
@@ -76,9 +80,17 @@ def pack(document: Any) -> bytes:
 
 def unpack(data: bytes) -> Any:
     """MessagePack as plain data. Raises `DocumentError` for whatever the rules forbid."""
+    containers = _Containers()
     try:
         document = msgpack.unpackb(
-            data, raw=False, strict_map_key=True, object_pairs_hook=_strict_map, ext_hook=_no_ext
+            data,
+            raw=False,
+            strict_map_key=True,
+            object_pairs_hook=containers.map,
+            list_hook=containers.list,
+            ext_hook=_no_ext,
+            max_array_len=MAX_LENGTH,
+            max_map_len=MAX_LENGTH,
         )
     except DocumentError:
         raise
@@ -88,6 +100,28 @@ def unpack(data: bytes) -> Any:
         raise DocumentError(f"is not a MessagePack document: {reason}") from None
     _check_nodes(document)
     return document
+
+
+class _Containers:
+    """Makes the maps and lists of a document, and counts them."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def _count(self) -> None:
+        self._made += 1
+        if self._made > MAX_CONTAINERS:
+            raise DocumentError(
+                f"a document may have {MAX_CONTAINERS:,} maps and lists; this has more"
+            )
+
+    def list(self, items: list[Any]) -> list[Any]:
+        self._count()
+        return items
+
+    def map(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+        self._count()
+        return _strict_map(pairs)
 
 
 _NODES = (dict, list, msgpack.Timestamp)

@@ -19,6 +19,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,6 +95,21 @@ def read_project(directory: Path | str) -> PluginProject:
     return PluginProject(directory, manifest, settings)
 
 
+@contextmanager
+def _siblings_importable(directory: Path) -> Iterator[None]:
+    """Lets a module import those beside it, which another plugin may have by the same names."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(directory))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(directory))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(directory):
+                del sys.modules[name]
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -116,7 +133,8 @@ def load_project(directory: Path | str) -> PluginExport[Plugin]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being run
     try:
-        spec.loader.exec_module(module)
+        with _siblings_importable(project.directory):
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise PluginValidationError(

@@ -388,15 +388,6 @@ def test_closing_twice(make: Make, sandbox: Sandbox) -> None:
     assert sandbox.instances == {}
 
 
-def test_fuel_is_counted(make: Make) -> None:
-    instance = make(Guest(), limits=Limits(fuel=10_000))
-    ask(instance)
-    left = instance.fuel_left()
-    assert 0 < left < 10_000
-    ask(instance)
-    assert instance.fuel_left() == left
-
-
 def test_a_call_out_of_time_is_not_begun(make: Make) -> None:
     instance = make(Guest(functions={"generate": "(unreachable)"}))
     instance.call.interrupt(instance.call.out_of_time())

@@ -277,4 +277,4 @@ def test_types_that_nest_deep(compiled: Compile) -> None:
         signatures={"generate": "(param i32 i32) (result i32)"},
         functions={"generate": "(unreachable)"},
     )
-    assert "a type nests deeper than 32 levels" in refusal(compiled, guest)
+    assert "a type is larger than any of the contract's" in refusal(compiled, guest)

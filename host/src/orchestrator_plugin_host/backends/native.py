@@ -92,7 +92,7 @@ class NativeBackend(Backend):
             close = getattr(steps, "aclose", None) or getattr(steps, "close", None)
             if close is not None:
                 # Nobody waits for the stream any more, so nobody is told; as in the sandbox.
-                with anyio.CancelScope(shield=True), suppress(Exception):
+                with anyio.move_on_after(call.time_to_end(), shield=True), suppress(Exception):
                     done = close()
                     if inspect.isawaitable(done):
                         await done

@@ -34,7 +34,7 @@ from ..wit import full_name
 from .base import Backend, Isolation, packed_arguments
 from .pool import InstancePool
 
-_MOMENT_MS: Final = 20
+_MAX_MESSAGE: Final = 4096
 """How long a plugin may take to end something when its time is up."""
 
 
@@ -106,7 +106,7 @@ class WasmBackend(Backend):
                     await self._end_stream(instance, resource, call)
 
     async def _end_stream(self, instance: Instance, resource: int, call: Call) -> None:
-        ending = self._own_call(_time_to_end(call))
+        ending = self._own_call(int(call.time_to_end() * 1000))
 
         def drop() -> None:
             if instance.usable:
@@ -168,7 +168,7 @@ class WasmBackend(Backend):
             )
         raise PluginCallError(
             said["kind"],
-            said["message"],
+            said["message"][:_MAX_MESSAGE],
             retryable=said["retryable"],
             retry_after_ms=said["retry-after-ms"],
         )
@@ -228,7 +228,7 @@ class WasmBackend(Backend):
         return made[0]
 
     async def _discard(self, instance: Instance, call: Call) -> None:
-        ending = self._own_call(_time_to_end(call))
+        ending = self._own_call(int(call.time_to_end() * 1000))
 
         def discard() -> None:
             if instance.usable:
@@ -244,11 +244,3 @@ class WasmBackend(Backend):
         """A call that is nobody's: its log and its limits are those the plugin was loaded with."""
         limits = self._limits.model_copy(update={"deadline_ms": deadline_ms})
         return Call(self._manifest.name, limits, self._context)
-
-
-def _time_to_end(call: Call) -> int:
-    """The milliseconds that are left of a call for what ends it, or a moment.
-
-    The caller is waiting: what a plugin does here must not outlast the caller's deadline.
-    """
-    return max(call.deadline_ms_left(), _MOMENT_MS)

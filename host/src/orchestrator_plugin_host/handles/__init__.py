@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator_plugin_sdk import PluginType
 
-from ._base import LoadedPlugin
+from ._base import LoadedPlugin, PluginStream
 from .embedder import LoadedEmbedder
 from .provider import LoadedProvider
 from .tool_executor import LoadedToolExecutor
@@ -19,6 +19,7 @@ __all__ = [
     "LoadedProvider",
     "LoadedToolExecutor",
     "LoadedVectorMemoryBackend",
+    "PluginStream",
 ]
 
 HANDLES: Final[Mapping[PluginType, type[LoadedPlugin]]] = MappingProxyType(

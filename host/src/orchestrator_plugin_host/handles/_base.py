@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 from weakref import WeakSet
 
 import anyio
@@ -35,12 +35,44 @@ from ..errors import (
 )
 from ..limits import UNITS, Limits
 
+T = TypeVar("T")
+
 
 def listed(values: Any) -> Any:
     """What an iterable gives, for validation to look at. A text is no list of texts."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return values
     return tuple(values)
+
+
+class PluginStream(AsyncIterator[T]):
+    """The events of a plugin, as they come.
+
+    A sandboxed plugin's instance is held until the stream ends: iterate to the end, or close it
+    (`async with contextlib.aclosing(stream)`). A stream that ends because its plugin was shut down
+    raises `PluginClosedError`, so that it does not look complete.
+    """
+
+    def __init__(self, plugin: str, events: AsyncGenerator[T, None]) -> None:
+        self._plugin = plugin
+        self._events = events
+        self._was_cut = False
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._events.__anext__()
+        except StopAsyncIteration:
+            if self._was_cut:
+                raise PluginClosedError(f"plugin {self._plugin!r} has been shut down") from None
+            raise
+
+    async def aclose(self) -> None:
+        """Ends the stream and gives its instance back."""
+        await self._events.aclose()
+
+    async def _cut(self) -> None:
+        await self._events.aclose()
+        self._was_cut = True
 
 
 class LoadedPlugin:
@@ -61,7 +93,8 @@ class LoadedPlugin:
         self._active = 0
         self._closed = False
         self._moved = anyio.Event()
-        self._streams: WeakSet[AsyncGenerator[Any, None]] = WeakSet()
+        self._shut_down = anyio.Event()
+        self._streams: WeakSet[PluginStream[Any]] = WeakSet()
 
     @property
     def manifest(self) -> PluginManifest:
@@ -100,19 +133,23 @@ class LoadedPlugin:
     async def shutdown(self) -> None:
         """Shuts the plugin down. Calls under way are waited for, open streams are closed, new
         calls are refused."""
-        if self._closed:
-            return
-        self._closed = True
         with anyio.CancelScope(shield=True):
-            while self._active:
-                await self._close_streams()
-                if self._active:
-                    self._moved = anyio.Event()
-                    await self._moved.wait()
-            # Not even a caller who has aborted everything keeps a plugin from shutting down.
-            call = self._new_call(self._context.with_(abort_signal=AbortSignal()))
-            async with call.scope():
-                await self._backend.close(call)
+            if self._closed:
+                await self._shut_down.wait()
+                return
+            self._closed = True
+            try:
+                while self._active:
+                    await self._close_streams()
+                    if self._active:
+                        self._moved = anyio.Event()
+                        await self._moved.wait()
+                # Not even a caller who has aborted everything keeps it from shutting down.
+                call = self._new_call(self._context.with_(abort_signal=AbortSignal()))
+                async with call.scope():
+                    await self._backend.close(call)
+            finally:
+                self._shut_down.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,10 +165,12 @@ class LoadedPlugin:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {self.manifest.version} ({self.isolation})>"
 
-    async def start(self) -> None:
-        """Makes the plugin ready. Called once, by the host. If it fails, nothing is left over."""
+    async def start(self, init_deadline_ms: int) -> None:
+        """Makes the plugin ready, in this many milliseconds. Called once, by the host. If it
+        fails, nothing is left over."""
         try:
-            call = self._new_call(None)
+            limits = self.limits.model_copy(update={"deadline_ms": init_deadline_ms})
+            call = Call(self.name, limits, self._context)
             async with call.scope():
                 await self._backend.start(call)
             await self._learn()
@@ -147,7 +186,7 @@ class LoadedPlugin:
         """Closes the streams whose callers are not waiting for an event."""
         for stream in list(self._streams):
             with suppress(RuntimeError):  # it is just being iterated
-                await stream.aclose()
+                await stream._cut()
 
     def _new_call(self, context: PluginContext | None) -> Call:
         return Call(self.name, self.limits, context or self._context)

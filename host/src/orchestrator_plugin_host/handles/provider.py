@@ -22,7 +22,7 @@ from orchestrator_plugin_sdk.contract import (
 from ..errors import (
     PluginClosedError,
 )
-from ._base import LoadedPlugin
+from ._base import LoadedPlugin, PluginStream
 
 
 class LoadedProvider(LoadedPlugin):
@@ -45,13 +45,9 @@ class LoadedProvider(LoadedPlugin):
 
     def stream(
         self, request: ModelRequest | Mapping[str, Any], context: PluginContext | None = None
-    ) -> AsyncGenerator[StreamEvent, None]:
-        """The answer, piece by piece.
-
-        A sandboxed plugin's instance is held until the stream ends: iterate to the end, or close
-        the generator (`contextlib.aclosing`).
-        """
-        stream = self._stream(request, context)
+    ) -> PluginStream[StreamEvent]:
+        """The answer, piece by piece. Begins when the first event is asked for."""
+        stream = PluginStream(self.name, self._stream(request, context))
         self._streams.add(stream)
         return stream
 

@@ -56,10 +56,7 @@ KIND_OPTION: Final = 18
 KIND_RESULT: Final = 19
 KIND_RESOURCE: Final = 21
 
-TRAP_STACK_OVERFLOW: Final = 0
-TRAP_INTERRUPTED: Final = 10
 TRAP_OUT_OF_FUEL: Final = 11
-TRAP_POISONED: Final = 17
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
@@ -100,13 +97,12 @@ _epoch_callback = _quick(
 )
 _set_epoch_deadline = _quick("wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
 _set_fuel = _quick("wasmtime_context_set_fuel", c_void_p, c_void_p, c_uint64)
-_get_fuel = _quick("wasmtime_context_get_fuel", c_void_p, c_void_p, c_void_p)
 _get_func = _quick(
     "wasmtime_component_instance_get_func", c_bool, c_void_p, c_void_p, c_void_p, c_void_p
 )
 _error_new = _quick("wasmtime_error_new", c_void_p, c_char_p)
 _error_delete = _quick("wasmtime_error_delete", None, c_void_p)
-_error_message = _quick("wasmtime_error_message", None, c_void_p, c_void_p)
+_error_message = _function("wasmtime_error_message", None, c_void_p, c_void_p)
 _trap_code = _quick("wasmtime_trap_code", c_bool, c_void_p, c_void_p)
 _linker_new = _quick("wasmtime_component_linker_new", c_void_p, c_void_p)
 _linker_root = _quick("wasmtime_component_linker_root", c_void_p, c_void_p)
@@ -153,13 +149,16 @@ def _raise_if(error: int | None) -> None:
     if not error:
         return
     code = c_uint8(0)
-    trapped = _trap_code(error, addressof(code))
+    if _trap_code(error, addressof(code)):
+        # Its text would be a backtrace, which names what the guest chose and says nothing new.
+        _error_delete(error)
+        raise CapiError(f"trap {code.value}", code.value)
     vector = (c_uint64 * 2)()
     _error_message(error, addressof(vector))
     message = ctypes.string_at(vector[1], vector[0]).decode("utf-8", "replace")
     byte_vec_delete(addressof(vector))
     _error_delete(error)
-    raise CapiError(message, code.value if trapped else None)
+    raise CapiError(message, None)
 
 
 def error_new(message: str) -> int:
@@ -315,12 +314,6 @@ class Store:
     def set_fuel(self, fuel: int) -> None:
         """Sets what the next calls may use."""
         _raise_if(_set_fuel(self._context, fuel))
-
-    def fuel(self) -> int:
-        """What is left of it."""
-        left = c_uint64(0)
-        _raise_if(_get_fuel(self._context, addressof(left)))
-        return left.value
 
     def instantiate(self, linker: Linker, component: Component) -> None:
         """Makes the instance. Runs guest code. Raises `CapiError`."""

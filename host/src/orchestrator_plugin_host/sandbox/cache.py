@@ -67,6 +67,10 @@ class ComponentCache:
 
     def _read_or_make_key(self) -> bytes:
         path = self.directory / _KEY_NAME
+        if path.is_file() and not path.is_symlink() and path.lstat().st_mode & 0o077:
+            # Others could have read it, and written what it vouches for.
+            path.unlink()
+            self.clear()
         if not path.exists():
             # Whole before it has its name, and never over another process's.
             temporary = self._write_temporary(secrets.token_bytes(_KEY_SIZE))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from ctypes import c_uint64
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +114,7 @@ class Instance:
         self.call = call
         self.pending: BaseException | None = None
         self.usable = True
+        self._busy = False
         self._functions: dict[tuple[str, str], _capi.Function] = {}
         self._store = _capi.Store(sandbox.engine.engine, self._on_epoch)
         limits = call.limits
@@ -127,8 +129,7 @@ class Instance:
         sandbox.instances[self._store.context] = self
         try:
             self.begin(call)
-            with sandbox.engine.running():
-                self._store.set_epoch_deadline(1)
+            with self._entered():
                 self._store.instantiate(sandbox.linker, loaded.component)
         except _capi.CapiError as error:
             self.close()
@@ -156,18 +157,16 @@ class Instance:
             self._functions[interface, name] = function
         self.call.check()
         try:
-            for i, lower in enumerate(export.lowers):
-                lower(arguments[i], function.args + i * _capi.VAL_SIZE)
-        except BaseException:
-            function.free_arguments()
-            raise
-        try:
-            with self._sandbox.engine.running():
-                self._store.set_epoch_deadline(1)
+            with self._entered():
+                for i, lower in enumerate(export.lowers):
+                    lower(arguments[i], function.args + i * _capi.VAL_SIZE)
                 function.call()
         except _capi.CapiError as error:
             self.usable = False
             raise self._failure(error, name) from None
+        except BaseException:
+            function.free_arguments()
+            raise
         if export.lift is None:
             return None
         try:
@@ -187,27 +186,37 @@ class Instance:
             _capi.forget_resource(resource)
             return
         try:
-            with self._sandbox.engine.running():
-                self._store.set_epoch_deadline(1)
+            with self._entered():
                 self._store.drop_resource(resource)
         except _capi.CapiError as error:
             self.usable = False
             raise self._failure(error, "a resource's destructor") from None
 
-    def fuel_left(self) -> int:
-        """What is left of the call's fuel."""
-        return self._store.fuel()
-
     def close(self) -> None:
         """Frees the store. No call may be under way."""
+        if self._busy:
+            raise RuntimeError("an instance can't be closed while its guest runs")
         self.usable = False
         self._sandbox.instances.pop(self._store.context, None)
         self._functions.clear()
         self._store.close()
 
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Around whatever runs the guest: one user at a time, and the clock runs."""
+        if self._busy:
+            raise RuntimeError("an instance can't be entered while its guest runs")
+        self._busy = True
+        try:
+            with self._sandbox.engine.running():
+                self._store.set_epoch_deadline(1)
+                yield
+        finally:
+            self._busy = False
+
     def _on_epoch(self, ticks: int) -> int:
         try:
-            self.call.check()
+            self.call.check_running()
             c_uint64.from_address(ticks).value = 1
         except BaseException as error:
             self.pending = error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from ..component_file import ComponentFile
+from ..component_file import ComponentFile, without_names
 from ..errors import InvalidComponentError
 from ..wit import World
 from . import _capi
@@ -42,15 +42,14 @@ class ComponentLoader:
             if stored is not None:
                 component = _capi.deserialize_component(self._engine.engine, stored)
         except _capi.CapiError:
-            component = None  # not of this engine after all: compile it anew
+            stored = None  # not of this engine after all: compile it anew
         if component is None:
             try:
-                component = _capi.compile_component(self._engine.engine, file.data)
+                component = _capi.compile_component(self._engine.engine, without_names(file.data))
             except _capi.CapiError as error:
                 raise InvalidComponentError(
                     f"plugin {plugin!r} is not a valid component for this host: {error}"
                 ) from None
-            self._cache.put(file.digest, self._engine.fingerprint, bytes(component.serialize()))
         try:
             check_component(self._engine.engine, component, world)
         except ComponentTypeError as error:
@@ -58,4 +57,6 @@ class ComponentLoader:
                 f"plugin {plugin!r} is not of the world {world.name!r}: {error}. Build it against "
                 "the WIT files of this version of the host"
             ) from None
+        if stored is None:
+            self._cache.put(file.digest, self._engine.fingerprint, bytes(component.serialize()))
         return LoadedComponent.of(component, world, file.memories)

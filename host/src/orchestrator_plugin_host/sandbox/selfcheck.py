@@ -12,6 +12,7 @@ from orchestrator_plugin_sdk import PluginContext
 from wasmtime import wat2wasm
 
 from ..calls import Call
+from ..errors import SignalsTakenError
 from ..limits import Limits
 from ..wit import Function, Interface, ResultType, World, full_name, read_contract
 from . import _capi
@@ -93,6 +94,8 @@ def check_round_trip(sandbox: Sandbox) -> None:
             answers.append(instance.invoke("check", "fail", _PAYLOADS[0]))
         finally:
             instance.close()
+    except SignalsTakenError:
+        raise
     except Exception as error:
         raise RuntimeError(_refusal(f"{type(error).__name__}: {error}")) from error
     if answers != [*map(Ok, _PAYLOADS), Err(_SAID)]:

@@ -64,17 +64,22 @@ class WorkerThreads:
             call_soon(token, done.set)
 
         self._submit(job)
-        try:
-            await done.wait()
-        except anyio.get_cancelled_exc_class():
-            call.interrupt(
-                PluginAbortedError(f"plugin {call.plugin!r}: the awaiting task was cancelled")
-                if call.left() > 0
-                else call.out_of_time()
-            )
-            with anyio.CancelScope(shield=True):
-                await done.wait()
-            raise
+        given_up: BaseException | None = None
+        while not done.is_set():
+            try:
+                with anyio.CancelScope(shield=given_up is not None):
+                    await done.wait()
+            except BaseException as error:
+                # A cancellation, a second one that no shield holds back, Ctrl-C: whatever it is,
+                # the thread is in the guest, and its store must not be touched until it is out.
+                given_up = error
+                call.interrupt(
+                    PluginAbortedError(f"plugin {call.plugin!r}: the awaiting task was cancelled")
+                    if call.left() > 0
+                    else call.out_of_time()
+                )
+        if given_up is not None:
+            raise given_up
         if raised:
             try:
                 raise raised[0]

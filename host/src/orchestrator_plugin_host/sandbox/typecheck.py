@@ -32,7 +32,9 @@ from ..wit import (
     read_contract,
 )
 
-_MAX_DEPTH = 32
+_MAX_DEPTH = 16
+_MAX_NODES = 500
+_MAX_SHOWN = 400
 
 
 class ComponentTypeError(Exception):
@@ -120,14 +122,18 @@ _PRIMITIVES: Mapping[type[Any], str] = {
 }  # fmt: skip
 
 
-def _read(found: Any, resources: Mapping[str, Any], depth: int) -> Type:
+def _read(
+    found: Any, resources: Mapping[str, Any], depth: int, seen: list[None] | None = None
+) -> Type:
     """A component's type as one of ours. A handle is of the resource that the same interface
     exports; any other resource is none of ours."""
-    if depth > _MAX_DEPTH:
-        raise ComponentTypeError(f"a type nests deeper than {_MAX_DEPTH} levels")
+    seen = [] if seen is None else seen
+    seen.append(None)
+    if depth > _MAX_DEPTH or len(seen) > _MAX_NODES:  # a few types can stand for millions
+        raise ComponentTypeError("a type is larger than any of the contract's")
 
     def inner(one: Any) -> Type:
-        return _read(one, resources, depth + 1)
+        return _read(one, resources, depth + 1, seen)
 
     def maybe(one: Any) -> Type | None:
         return None if one is None else inner(one)

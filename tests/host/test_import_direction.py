@@ -1,0 +1,145 @@
+"""Imports go one way: the SDK knows nothing of the host, and within the host leaves come first."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import orchestrator_plugin_host
+import orchestrator_plugin_sdk
+import pytest
+
+HOST = Path(orchestrator_plugin_host.__file__).parent
+SDK = Path(orchestrator_plugin_sdk.__file__).parent
+PRIVATE = {"wasmtime._bindings", "wasmtime._ffi"}
+
+# Each part, and the parts it may import. What isn't named here may not be imported by them.
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "wit": set(),
+    "documents": set(),
+    "schemas": set(),
+    "component_file": {"errors"},
+    "limits": {"errors"},
+    "settings": {"limits"},
+    "discovery": {"errors"},
+    "calls": {"errors", "limits"},
+    "admission": {"component_file", "errors", "limits", "wit"},
+    "sandbox": {"calls", "component_file", "documents", "errors", "limits", "wit"},
+    "build": {"admission", "component_file", "errors", "wit"},
+}
+LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission", "settings"}
+LAYERS["handles"] = {"backends", "admission", "calls", "documents", "errors", "limits"}
+LAYERS["host"] = {*LAYERS["backends"], "backends", "handles", "discovery"}
+LAYERS["__init__"] = {*LAYERS["host"], "host"}
+LAYERS["cli"] = {*LAYERS["__init__"], "__init__", "build", "schemas"}
+
+# Within the sandbox: the C API first, instances last.
+SANDBOX: dict[str, set[str]] = {
+    "_capi": set(),
+    "cache": set(),
+    "signals": {"_capi"},
+    "engine": {"_capi", "signals"},
+    "values": {"_capi"},
+    "typecheck": set(),
+    "imports": {"_capi", "values"},
+    "instance": {"_capi", "engine", "imports", "values"},
+    "threads": {"engine"},
+    "loader": {"_capi", "cache", "engine", "instance", "typecheck"},
+    "selfcheck": {"_capi", "instance", "values"},
+    "__init__": set(),
+}
+
+
+def imports(path: Path, package: str) -> Iterator[str]:
+    """The full names of the modules that a file imports as it is imported, or later."""
+    inside = path.relative_to(HOST if package == HOST.name else SDK).parent.parts
+    tree = ast.parse(path.read_text("utf-8"))
+    checked_only = {
+        id(statement)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in checked_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = [package, *inside][: len(inside) + 2 - node.level] if node.level else []
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(HOST)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+FILES = sorted(HOST.rglob("*.py"))
+HOST_FILES = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOST)))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SDK.rglob("*.py")), ids=lambda path: str(path.relative_to(SDK))
+)
+def test_the_sdk_imports_nothing_of_the_host(path: Path) -> None:
+    for name in imports(path, SDK.name):
+        assert name.split(".")[0] not in {HOST.name, "wasmtime", "pydantic", "anyio"}
+
+
+def test_every_part_has_its_place() -> None:
+    assert {part_of(path) for path in FILES} == set(LAYERS)
+    assert {path.stem for path in (HOST / "sandbox").glob("*.py")} == set(SANDBOX)
+
+
+@HOST_FILES
+def test_each_part_imports_only_those_below_it(path: Path) -> None:
+    part = part_of(path)
+    for name in imports(path, HOST.name):
+        pieces = name.split(".")
+        if pieces[0] != HOST.name:
+            continue
+        # From the package itself comes what it makes public.
+        imported = pieces[1] if len(pieces) > 1 and pieces[1] in LAYERS else "__init__"
+        if len(pieces) > 1 or part == "__init__":
+            assert imported in {part, *LAYERS[part]}, f"{part} imports {name}"
+
+
+@pytest.mark.parametrize("module", SANDBOX)
+def test_within_the_sandbox(module: str) -> None:
+    prefix = f"{HOST.name}.sandbox."
+    for name in imports(HOST / "sandbox" / f"{module}.py", HOST.name):
+        if name.startswith(prefix):
+            imported = name[len(prefix) :].split(".")[0]
+            assert imported in SANDBOX[module], f"{module} imports {name}"
+
+
+@HOST_FILES
+def test_wasmtime_stays_in_the_sandbox(path: Path) -> None:
+    names = set(imports(path, HOST.name))
+    uses = {name for name in names if name.split(".")[0] == "wasmtime"}
+    if part_of(path) != "sandbox":
+        assert uses == set()
+    if path.name != "_capi.py":
+        assert not uses & PRIVATE
+        assert not any("._" in name for name in uses)
+
+
+def test_the_rules_see_what_they_are_about() -> None:
+    used = set(imports(HOST / "sandbox" / "_capi.py", HOST.name))
+    assert used >= PRIVATE
+    assert f"{HOST.name}.errors" in set(imports(HOST / "calls.py", HOST.name))
+    assert f"{HOST.name}.calls" in set(imports(HOST / "sandbox" / "instance.py", HOST.name))
+
+
+def test_there_is_no_cycle() -> None:
+    for layers in (LAYERS, SANDBOX):
+        placed: set[str] = set()
+        while len(placed) < len(layers):
+            ready = {name for name, below in layers.items() if below <= placed} - placed
+            assert ready, f"a cycle among {sorted(set(layers) - placed)}"
+            placed |= ready
