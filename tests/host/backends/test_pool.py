@@ -219,12 +219,20 @@ async def test_an_aborted_load_context_keeps_nothing_alive(load: Load, host: Plu
 # --- what ends an instance does not outlast the call ---------------------------------------------
 
 
+# Its `shutdown` spins once it has answered.
+SPITEFUL = Guest(
+    functions={
+        "generate": f"(i32.store8 (i32.const {DATA}) (i32.const 1)) $document_2096",
+        "shutdown": f"(if (i32.load8_u (i32.const {DATA})) (then (loop $spin (br $spin))))"
+        "(call $ok_unit)",
+    }
+)
+
+
 async def test_a_shutdown_that_spins_does_not_hold_the_caller(load: Load) -> None:
-    # With the host's 30 s for an `init`, either would wait much longer than this.
+    # With the host's 30 s for an `init`, it would wait much longer than this.
     plugin = await load(
-        Guest(functions={"shutdown": SPIN}),
-        pool=PoolSettings(idle=0),
-        limits=Limits(deadline_ms=100, fuel=1 << 60),
+        SPITEFUL, pool=PoolSettings(idle=0), limits=Limits(deadline_ms=100, fuel=1 << 60)
     )
     with anyio.fail_after(5) as scope:
         assert (await plugin.generate(REQUEST)).text == "hi"

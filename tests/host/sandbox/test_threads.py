@@ -84,7 +84,7 @@ async def main():
         try:
             await plugin.generate({{"messages": []}})
         except PluginTrapError as error:
-            print(error.trap)
+            sys.stdout.write(error.trap + "\\n")
 
 anyio.run(main)
 # Many hosts at once, each with threads of its own to start.
