@@ -10,6 +10,7 @@ import wasmtime
 from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator_plugin_host import InvalidComponentError, read_component, with_manifest
+from orchestrator_plugin_host.component_file import without_names
 from orchestrator_plugin_sdk import PluginType, pack, to_document, validate_manifest
 from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
 from support.guests import Guest, manifest_of
@@ -238,3 +239,63 @@ def test_other_custom_sections_are_kept() -> None:
     made = read_component(with_manifest(data, manifest_of()))
     assert made.custom_sections[0] == ("note", b"kept")
     assert made.custom_sections[1][0] == MANIFEST_SECTION
+
+
+# --- the names of functions ----------------------------------------------------------------------
+
+NAMED = assemble(
+    """
+    (core module $outer (func $a_name_to_be_told))
+    (component $inner (core module $deep (func $another_name_to_be_told)))
+    """
+)
+
+
+def test_names_are_taken_out_wherever_they_are() -> None:
+    assert b"name_to_be_told" in NAMED
+    bare = without_names(NAMED)
+    assert b"name_to_be_told" not in bare
+    assert b"outer" not in bare
+    assert without_names(bare) == bare
+
+
+@pytest.mark.parametrize("kind", PluginType)
+def test_nothing_else_is_taken_out(kind: PluginType) -> None:
+    data = Guest(kind).build()
+    before, after = read_component(data), read_component(without_names(data))
+    assert before.imports == after.imports
+    assert before.exports == after.exports
+    assert before.memories == after.memories
+    assert before.manifest_document == after.manifest_document
+    wasmtime.component.Component(wasmtime.Engine(), after.data)
+
+
+@given(st.binary(max_size=300))
+def test_taking_names_out_of_any_bytes(data: bytes) -> None:
+    with suppress(InvalidComponentError):
+        without_names(EMPTY + data)
+
+
+# --- what would take long to read ----------------------------------------------------------------
+
+
+def number(value: int) -> bytes:
+    """A size as a component spells it, in two bytes."""
+    return bytes([value & 0x7F | 0x80, value >> 7])
+
+
+def test_more_sections_than_any_component_has() -> None:
+    assert read_component(EMPTY + section(7, b"") * 9_000).imports == ()
+    with pytest.raises(InvalidComponentError, match="more than 10,000 sections"):
+        read_component(EMPTY + section(7, b"") * 10_001)
+
+
+def test_more_imports_than_any_component_has() -> None:
+    with pytest.raises(InvalidComponentError, match="imports or exports 1,001 things at once"):
+        read_component(EMPTY + b"\x0a" + number(2) + number(1_001))
+
+
+def test_a_manifest_that_is_too_large() -> None:
+    data = with_manifest(EMPTY, manifest_of(description="x" * 65_536))
+    with pytest.raises(InvalidComponentError, match=r"manifest has 65,\d+ bytes, it may"):
+        _ = read_component(data).manifest_document

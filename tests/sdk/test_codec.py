@@ -33,8 +33,9 @@ from orchestrator_plugin_sdk import (
     to_document,
     unpack,
 )
-from orchestrator_plugin_sdk.codec import MAX_DEPTH, MAX_PROBLEMS
+from orchestrator_plugin_sdk.codec import MAX_DEPTH
 from orchestrator_plugin_sdk.contract import DOCUMENTS
+from orchestrator_plugin_sdk.schema import MAX_PROBLEMS
 from sdk.strategies import PLAIN, nearly, values_of
 
 EVERY_DOCUMENT = pytest.mark.parametrize("name", DOCUMENTS)

@@ -4,7 +4,7 @@ There are four kinds: providers, embedders, vector memory backends and tool exec
 One source of a plugin runs natively in Python and, unchanged, compiled to a WebAssembly component.
 """
 
-from .codec import from_document, pack, to_document, unpack
+from .codec import pack, to_document, unpack
 from .context import (
     AbortController,
     AbortSignal,
@@ -56,6 +56,7 @@ from .provider import (
     ToolDefinition,
     Usage,
 )
+from .schema import from_document
 from .tool_executor import ToolExecutorPlugin, ToolPolicy, ToolRunRequest, ToolRunResult
 from .vector_memory import (
     FieldCondition,

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .codec import from_document, pack, to_document
+from .codec import pack, to_document
 from .errors import DocumentError
+from .schema import from_document
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 """How much an event matters, least first."""

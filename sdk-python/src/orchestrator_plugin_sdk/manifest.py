@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, cast
 
-from .codec import from_document, to_document
+from .codec import to_document
 from .errors import DocumentError, PluginValidationError, PluginVersionMismatchError, Problem
 from .payload import PayloadEncoding
+from .schema import from_document
 from .version import SDK_VERSION, SdkVersionRange
 
 

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .codec import from_document
 from .errors import DocumentError, PluginValidationError
 from .manifest import PluginManifest, validate_manifest
 from .plugin import Plugin, PluginExport
+from .schema import from_document
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from .base import Backend, Isolation, packed_arguments
 from .pool import InstancePool
 
 _MAX_MESSAGE: Final = 4096
-"""How long a plugin may take to end something when its time is up."""
+"""Characters of what a plugin says when it says no."""
 
 
 class WasmBackend(Backend):

@@ -19,7 +19,7 @@ from wit_world.imports import log as host_log
 from wit_world.imports import types as wit
 
 from ..answers import outgoing
-from ..codec import from_document, unpack
+from ..codec import unpack
 from ..context import AbortSignal, CallContext, PluginContext
 from ..contract import KINDS, STREAM, Operation
 from ..errors import DocumentError, ErrorKind, PluginCallError
@@ -27,6 +27,7 @@ from ..log import LogEvent, LogLevel, PluginLogger, log_document
 from ..manifest import PluginType
 from ..payload import PayloadEncoding, choose_encoding, from_text, to_text
 from ..plugin import Plugin
+from ..schema import from_document
 from . import _environment
 
 T = TypeVar("T")
