@@ -229,7 +229,7 @@ def read_component(data: bytes) -> ComponentFile:
 def with_manifest(data: bytes, manifest: PluginManifest) -> bytes:
     """A component with this manifest in it, in place of any it had.
 
-    Raises `InvalidComponentError` for what isn't a component.
+    Raises `InvalidComponentError` for what isn't a component, or a manifest that is too large.
     """
     read_component(data)
     kept = [data[:8]]
@@ -241,7 +241,12 @@ def with_manifest(data: bytes, manifest: PluginManifest) -> bytes:
         if kind != 0 or body.name() != MANIFEST_SECTION:
             kept.append(data[start : cursor.at])
     name = MANIFEST_SECTION.encode()
-    section = _unsigned(len(name)) + name + pack(to_document(manifest))
+    document = pack(to_document(manifest))
+    if len(document) > _MAX_MANIFEST_BYTES:
+        raise InvalidComponentError(
+            f"the manifest has {len(document):,} bytes, it may have {_MAX_MANIFEST_BYTES:,}"
+        )
+    section = _unsigned(len(name)) + name + document
     return b"".join([*kept, b"\0", _unsigned(len(section)), section])
 
 

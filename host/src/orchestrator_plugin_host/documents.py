@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from orchestrator_plugin_sdk import DocumentError, Problem
+from orchestrator_plugin_sdk.vectors import FROM_PLUGIN
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator
 
@@ -55,13 +56,16 @@ def validator(wanted: Any) -> SchemaValidator:
     return SchemaValidator(_strict(TypeAdapter(wanted).core_schema))
 
 
-def validate(wanted: Any, document: Any, what: str) -> Any:
+def validate(wanted: Any, document: Any, what: str, *, from_plugin: bool = False) -> Any:
     """`document` (plain data, or SDK values already) as a value of the type `wanted`.
 
-    Raises `DocumentError` that lists every fault; `what` names the document in its message.
+    A caller may give a vector in any form; `from_plugin`, it is bytes as the contract says.
+    Raises `DocumentError` that lists the faults; `what` names the document in its message.
     """
     try:
-        return validator(wanted).validate_python(document)
+        return validator(wanted).validate_python(
+            document, context=FROM_PLUGIN if from_plugin else None
+        )
     except ValidationError as error:
         problems = [Problem("", f"{error.error_count():,} faults")]
         if error.error_count() <= _MAX_PROBLEMS:

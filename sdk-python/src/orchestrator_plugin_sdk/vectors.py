@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 VectorLike = Any
 """A `Vector`, a sequence of numbers, or anything one-dimensional with the buffer protocol."""
+
+FROM_PLUGIN = "from plugin"
+"""The validation context of documents that crossed the boundary: there a vector is `bin` alone."""
 
 _BIG_ENDIAN = sys.byteorder == "big"
 _FLOAT32 = ("f", "@f", "=f", ">f" if _BIG_ENDIAN else "<f")
@@ -128,16 +131,16 @@ class Vector(Sequence[float]):
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        def validate(value: object) -> Vector:
+        def validate(value: object, info: Any) -> Vector:
             if isinstance(value, Vector):
                 return value
             if isinstance(value, bytes):
                 return cls.from_bytes(value)
-            if isinstance(value, str) or value is None:
+            if info.context == FROM_PLUGIN or isinstance(value, (str, Mapping)) or value is None:
                 raise ValueError("expected a vector")
             return cls(value)
 
-        return core_schema.no_info_plain_validator_function(
+        return core_schema.with_info_plain_validator_function(
             validate, metadata={"pydantic_js_functions": [_binary_schema]}
         )
 
@@ -217,7 +220,7 @@ class Vectors(Sequence[Vector]):
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        def validate(value: object) -> Vectors:
+        def validate(value: object, info: Any) -> Vectors:
             if isinstance(value, Vectors):
                 return value
             if isinstance(value, dict):
@@ -227,11 +230,13 @@ class Vectors(Sequence[Vector]):
                 if not isinstance(data, bytes) or type(dims) is not int:
                     raise ValueError("expected data: bin and dims: int")
                 return cls.from_bytes(data, dims)
-            if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            if info.context == FROM_PLUGIN or isinstance(value, (str, bytes)):
+                raise ValueError("expected vectors")
+            if not isinstance(value, Iterable):
                 raise ValueError("expected vectors")
             return cls(value)
 
-        return core_schema.no_info_plain_validator_function(
+        return core_schema.with_info_plain_validator_function(
             validate, metadata={"pydantic_js_functions": [_matrix_schema]}
         )
 

@@ -138,6 +138,7 @@ class NativeBackend(Backend):
                 operation.result,
                 unpack(answer),
                 f"what plugin {call.plugin!r} answered to {operation.method}",
+                from_plugin=True,
             )
         except DocumentError as error:
             raise PluginOutputError(str(error)) from None

@@ -190,7 +190,7 @@ class WasmBackend(Backend):
     def _validated(self, value: Any, operation: Operation, call: Call) -> Any:
         what = f"what plugin {call.plugin!r} answered to {operation.method}"
         try:
-            return validate(operation.result, value, what)
+            return validate(operation.result, value, what, from_plugin=True)
         except DocumentError as error:
             raise PluginOutputError(str(error)) from None
 

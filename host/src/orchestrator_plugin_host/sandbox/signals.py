@@ -37,7 +37,7 @@ class SignalGuard:
         self._numbers: list[tuple[str, int]] = []
         if sys.platform != "linux":
             return
-        libc = ctypes.CDLL(None)
+        libc = ctypes.PyDLL(None)  # quick calls, that keep the GIL
         self._sigaction = libc.sigaction
         self._sigaction.argtypes = [c_int, c_void_p, c_void_p]
         self._dladdr = libc.dladdr
