@@ -280,8 +280,8 @@ def test_taking_names_out_of_any_bytes(data: bytes) -> None:
 
 
 def number(value: int) -> bytes:
-    """A size as a component spells it, in two bytes."""
-    return bytes([value & 0x7F | 0x80, value >> 7])
+    """A number of up to 21 bits, in three bytes."""
+    return bytes([value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14])
 
 
 def test_more_sections_than_any_component_has() -> None:
@@ -292,10 +292,13 @@ def test_more_sections_than_any_component_has() -> None:
 
 def test_more_imports_than_any_component_has() -> None:
     with pytest.raises(InvalidComponentError, match="imports or exports 1,001 things at once"):
-        read_component(EMPTY + b"\x0a" + number(2) + number(1_001))
+        read_component(EMPTY + b"\x0a" + number(3) + number(1_001))
 
 
 def test_a_manifest_that_is_too_large() -> None:
-    data = with_manifest(EMPTY, manifest_of(description="x" * 65_536))
-    with pytest.raises(InvalidComponentError, match=r"manifest has 65,\d+ bytes, it may"):
+    with pytest.raises(InvalidComponentError, match=r"the manifest has 65,\d+ bytes, it may"):
+        with_manifest(EMPTY, manifest_of(description="x" * 65_536))
+    body = number(len(MANIFEST_SECTION)) + MANIFEST_SECTION.encode() + bytes(65_537)
+    data = EMPTY + b"\0" + number(len(body)) + body
+    with pytest.raises(InvalidComponentError, match="manifest has 65,537 bytes, it may"):
         _ = read_component(data).manifest_document
