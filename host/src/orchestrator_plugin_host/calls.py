@@ -34,7 +34,7 @@ from .errors import (
 )
 from .limits import UNITS, Limits
 
-ABORT_GRACE_SECONDS: Final = 0.02
+ABORT_GRACE_SECONDS: Final = 0.01
 """How long an aborted plugin may take to stop by itself."""
 
 
