@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
@@ -19,6 +21,7 @@ from orchestrator_plugin_host import (
     PoolSettings,
 )
 from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginType, pack
 from support.guests import DATA, Guest
 
@@ -386,6 +389,22 @@ def test_closing_twice(make: Make, sandbox: Sandbox) -> None:
     instance.close()
     assert not instance.usable
     assert sandbox.instances == {}
+
+
+def test_an_instance_in_use_is_left_alone(make: Make) -> None:
+    body = """(call $sleep (i64.const 300))
+        (call $ok_payload (local.get 0) (local.get 1) (local.get 2))"""
+    instance = make(Guest(functions={"generate": body}))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, instance)
+        while not instance._busy:
+            time.sleep(0.001)
+        with pytest.raises(RuntimeError, match="while its guest runs"):
+            ask(instance)
+        with pytest.raises(RuntimeError, match="while its guest runs"):
+            instance.close()
+        assert isinstance(answer.result(), Ok)
+    assert instance.usable
 
 
 def test_a_call_out_of_time_is_not_begun(make: Make) -> None:

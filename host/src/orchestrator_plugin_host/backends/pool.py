@@ -48,8 +48,9 @@ class InstancePool:
     async def _give_up(self, instance: Instance, call: Call) -> None:
         try:
             await self._discard(instance, call)
-        except PluginError:
-            # Whatever a plugin does in its `shutdown`, its instance is gone.
+        except Exception:
+            # Whatever a plugin does in its `shutdown`, or a caller's logger then, its instance is
+            # gone, and the call that it follows has its result.
             return
 
     async def close(self, call: Call) -> None:

@@ -14,7 +14,6 @@ from orchestrator_plugin_sdk import (
     ErrorKind,
     PluginCallError,
     PluginContext,
-    PluginError,
     unpack,
 )
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
@@ -113,7 +112,7 @@ class WasmBackend(Backend):
                 instance.begin(ending)
             instance.drop(resource)
 
-        with contextlib.suppress(PluginError):  # its instance is thrown away, nothing is lost
+        with contextlib.suppress(Exception):  # its instance is thrown away, nothing is lost
             async with ending.scope():
                 await self._threads.run(ending, drop)
 

@@ -158,15 +158,16 @@ class Instance:
         self.call.check()
         try:
             with self._entered():
-                for i, lower in enumerate(export.lowers):
-                    lower(arguments[i], function.args + i * _capi.VAL_SIZE)
+                try:
+                    for i, lower in enumerate(export.lowers):
+                        lower(arguments[i], function.args + i * _capi.VAL_SIZE)
+                except BaseException:
+                    function.free_arguments()
+                    raise
                 function.call()
         except _capi.CapiError as error:
             self.usable = False
             raise self._failure(error, name) from None
-        except BaseException:
-            function.free_arguments()
-            raise
         if export.lift is None:
             return None
         try:
