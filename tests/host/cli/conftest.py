@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -79,3 +80,10 @@ def examples(
 ) -> Path:
     """The built examples. Not to be changed."""
     return copy_examples(tmp_path_factory.mktemp("guest-examples"), example_components)
+
+
+@pytest.fixture
+def environment(cache_directory: Path) -> dict[str, str]:
+    """For a process of the command's own."""
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return {**os.environ, "PYTHONPATH": path, "ORCHESTRATOR_PLUGIN_CACHE": str(cache_directory)}

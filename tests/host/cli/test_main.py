@@ -1,7 +1,6 @@
 """The command as a process: its entry point, its exit codes, Ctrl-C."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,12 +8,6 @@ import sys
 import pytest
 
 MAIN = [sys.executable, "-c", "from orchestrator_plugin_host.cli import main; main()"]
-
-
-@pytest.fixture
-def environment(cache_directory):
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, "ORCHESTRATOR_PLUGIN_CACHE": str(cache_directory)}
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
-import anyio
 import typer
 from orchestrator_plugin_sdk import (
     LogEvent,
@@ -28,6 +27,7 @@ from ..host import PluginHost
 from ..limits import Limits
 from .arguments import arguments_of, limits_from, method_named, read_json
 from .output import JsonOption, Output, milliseconds, printable
+from .running import run
 from .sources import is_fresh, to_load
 
 
@@ -70,7 +70,7 @@ def call(
         found = to_load(source, native=native)
         if isinstance(found, Path) and not is_fresh(Path(source), found):
             out.note(f"{found} is older than what it was built from: build it again to see changes")
-        anyio.run(_run, out, found, operation, arguments, configured, limits)
+        run(_run, out, found, operation, arguments, configured, limits)
 
 
 async def _run(

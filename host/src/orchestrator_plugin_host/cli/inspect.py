@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import anyio
 import typer
 from orchestrator_plugin_sdk import (
     PluginError,
@@ -26,6 +25,7 @@ from ..component_file import ComponentFile, read_component
 from ..discovery import resolve
 from ..limits import UNITS, Limits, effective_limits
 from .output import JsonOption, Output, error_document, megabytes, printable
+from .running import run
 from .sources import component_of
 
 
@@ -45,7 +45,7 @@ def inspect(
     """
     out = Output(as_json)
     with out.reporting():
-        facts = _of_folder(Path(source)) if Path(source).is_dir() else anyio.run(_of, source)
+        facts = _of_folder(Path(source)) if Path(source).is_dir() else run(_of, source)
         if as_json:
             out.document(facts)
         else:

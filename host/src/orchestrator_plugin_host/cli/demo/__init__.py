@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import anyio
 import typer
 
 from ...settings import HostSettings
 from ..output import FAILED, CacheOption, JsonOption, Output, milliseconds
+from ..running import run
 from . import report
 from .comparison import Compared, compare
 from .display import Display
@@ -62,7 +62,7 @@ def _run(
     made: dict[str, Example] = {}
     for name in EXAMPLES:
         made[name] = make(folder / name, display)
-        one = anyio.run(compare, made[name], settings, display, [*compared])
+        one = run(compare, made[name], settings, display, [*compared])
         compared.append(one)
         display.show(report.comparison(one))
     made[MISBEHAVING] = make(folder / MISBEHAVING, display)
@@ -74,7 +74,7 @@ def _run(
         tried.append(one)
         display.show(report.trial(one))
 
-    anyio.run(try_limits, made, TRIALS, settings, display, show)
+    run(try_limits, made, TRIALS, settings, display, show)
     return compared, tried
 
 
