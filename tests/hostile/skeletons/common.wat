@@ -182,11 +182,11 @@
     (func $info (result i32) (call $ok_bytes (i32.const 2176) (i32.const 19)))
     (func $ran (result i32) (call $ok_bytes (i32.const 2208) (i32.const 25)))
     (func $event (result i32) (call $ok_some (i32.const 2256) (i32.const 24)))
-    (func $log (call $emit (i32.const 0) (i32.const 2288) (i32.const 39)))
+    (func $log (call $emit (i32.const 0) (i32.const 2288) (i32.const 38)))
     ;; `{"text": "…"}` whose text is a number in decimal: how a guest says what it saw.
     (func $say (param $value i32) (result i32) (local $at i32)
       (i64.store (i32.const 3072) (i64.const 0xaa74786574a481)) ;; {"text": a text of 10 letters
-      (local.set $at (i32.const 3088))
+      (local.set $at (i32.const 3089))
       (loop $digit
         (local.set $at (i32.sub (local.get $at) (i32.const 1)))
         (i32.store8 (local.get $at)

@@ -33,7 +33,7 @@ Operation = Literal[
 CORPUS: Final = Path(__file__).parent / "corpus"
 _LIMITS: Final[dict[str, Any]] = {"memory_bytes": 64 * MIB, "deadline_ms": 5_000}
 _PEAK_MB: Final = 200
-_LEFT_MB: Final = 64
+_LEFT_MB: Final = 16
 
 
 class CaseError(Exception):
@@ -112,13 +112,13 @@ class Bounds(_Model):
     peak_mb: Positive | None = None
     """At most, at any moment; without it, the plugin's memory and 200."""
     left_mb: Positive = _LEFT_MB
-    """When the plugin's calls are over."""
+    """When the case's plugins have been shut down."""
 
 
 class CaseFile(_Model):
     """What is in a `case.toml`."""
 
-    about: Annotated[str, Field(min_length=20, max_length=160)]
+    about: Annotated[str, Field(min_length=10, max_length=160)]
     """What the guest tries, in a sentence."""
     kind: PluginType = PluginType.PROVIDER
     form: Literal["component", "without manifest", "text"] = "component"

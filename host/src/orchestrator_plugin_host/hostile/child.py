@@ -10,6 +10,7 @@ import argparse
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from .building import build, build_good
 from .cases import Case, Step, Tier, read_case
 from .memory import forget_peak, peak_mb, resident_mb, workers_peak_mb
 from .report import Report, StepReport
-from .steps import Clock, Events, judge, perform
+from .steps import Clock, judge, perform
 
 _GOOD_SECONDS: Final = 10
 """What a good plugin may take to be served: ages, unless the host is stuck."""
@@ -61,21 +62,25 @@ class _Run:
                 await self._step(host, self._case.load.step(plugin))
             for step in self._case.steps:
                 await self._step(host, step)
+            await self._serve(good, "beside the case's plugins")
+            await self._part_with_plugins()
             self.report.peak_mb = round(peak_mb() - before, 1)
             self.report.left_mb = round(resident_mb() - before, 1)
             await self._serve(good, "after the case")
             again = await host.load(self._folder / "good.wasm", expect=LoadedProvider)
             await self._serve(again, "loaded after the case")
             clock = Clock()
-            for one in self._plugins.values():
-                try:
-                    await one.shutdown()
-                except PluginError as error:
-                    # The plugin's own farewell may fail, as any call of it may.
-                    self._note(StepReport(do="shutdown", expected="an end", outcome=repr(error),
-                                          milliseconds=clock.milliseconds()))  # fmt: skip
         self.report.closing_ms = clock.milliseconds()
         self.report.worker_peak_mb = round(workers_peak_mb(), 1)
+
+    async def _part_with_plugins(self) -> None:
+        clock = Clock()
+        while self._plugins:
+            _, plugin = self._plugins.popitem()
+            # The plugin's farewell may fail, as any call of it may.
+            with suppress(PluginError):
+                await plugin.shutdown()
+        self.report.farewell_ms = clock.milliseconds()
 
     async def _step(self, host: PluginHost, step: Step) -> None:
         """Plays a step, and notes the first time that it went wrong, or the slowest."""
@@ -94,17 +99,16 @@ class _Run:
         name = step.plugin or self._case.plugins[0]
         if step.do == "load":
             return await self._load(host, step, name)
-        events = Events()
+        events: list[Any] = []
         clock = Clock()
         outcome: Any
         if name not in self._plugins:
             outcome = RuntimeError(f"{name!r} is not loaded")
         else:
             try:
-                outcome, events = await perform(self._plugins[name], step)
+                outcome = await perform(self._plugins[name], step, events)
             except Exception as error:
                 outcome = error
-                events = getattr(error, "__events__", events)
         took = clock.milliseconds()
         return judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
 
@@ -121,7 +125,7 @@ class _Run:
             except Exception as error:
                 outcome = error
             took = clock.milliseconds()
-        return judge(step, self._tier, outcome, Events(), took, self._case.init_deadline_ms)
+        return judge(step, self._tier, outcome, [], took, self._case.init_deadline_ms)
 
     async def _serve(self, good: LoadedProvider, when: str) -> None:
         """Has a good plugin do its work. Notes a problem if it can't."""

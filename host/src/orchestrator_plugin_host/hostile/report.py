@@ -28,10 +28,12 @@ class Report(BaseModel):
     peak_mb: float = 0
     """Megabytes that the process grew by at most."""
     left_mb: float = 0
-    """Megabytes that it was larger by when the case was over."""
+    """Megabytes that it was larger by when the case's plugins were shut down."""
     worker_peak_mb: float = 0
     """Megabytes of the largest process that the host started."""
+    farewell_ms: float = 0
+    """Milliseconds that it took to shut the case's plugins down."""
     closing_ms: float = 0
-    """Milliseconds that it took to shut the case's plugins down and close the host."""
+    """Milliseconds that it took to close the host."""
     problems: list[str] = Field(default_factory=list)
     """What went wrong besides the steps."""

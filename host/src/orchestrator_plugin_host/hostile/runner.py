@@ -75,9 +75,7 @@ class Result:
         }
 
 
-def run_case(
-    case: Case, tier: Tier, cache: Path, hung_seconds: float = HUNG_SECONDS
-) -> Result:
+def run_case(case: Case, tier: Tier, cache: Path, hung_seconds: float = HUNG_SECONDS) -> Result:
     """Runs a case in a child of its own, and kills the child if it hangs."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as made:
@@ -111,9 +109,7 @@ def run_case(
     )
 
 
-def run_cases(
-    wanted: Iterable[tuple[Case, Tier]], cache: Path, jobs: int = 1
-) -> Iterator[Result]:
+def run_cases(wanted: Iterable[tuple[Case, Tier]], cache: Path, jobs: int = 1) -> Iterator[Result]:
     """Runs cases, this many at once, and gives each result as it comes, in their order."""
     with ThreadPoolExecutor(jobs) as pool:
         runs = [pool.submit(run_case, case, tier, cache) for case, tier in wanted]
@@ -132,9 +128,11 @@ def _run_child(
     What it writes goes to files: a pipe that a process of its own keeps open would be waited for.
     """
     arguments = [str(case.folder), "--tier", tier, "--cache", str(cache), "--folder", str(folder)]
-    with (folder / "stdin").open("w+b") as stdin, (folder / "stdout").open(
-        "w+b"
-    ) as stdout, (folder / "stderr").open("w+b") as stderr:
+    with (
+        (folder / "stdin").open("w+b") as stdin,
+        (folder / "stdout").open("w+b") as stdout,
+        (folder / "stderr").open("w+b") as stderr,
+    ):
         stdin.write(f"{SECRET}\n".encode())
         stdin.seek(0)
         child = subprocess.Popen(  # noqa: S603  # this interpreter, and a module of this package

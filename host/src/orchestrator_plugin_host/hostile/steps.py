@@ -30,18 +30,13 @@ _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
 _MAX_SHOWN: Final = 300
 
 
-class Events(list[Any]):
-    """The events of a stream, as far as it went."""
-
-
-async def perform(plugin: LoadedPlugin, step: Step) -> tuple[Any, Events]:
-    """Calls a plugin as a step says. Gives the answer, and the events of a stream.
+async def perform(plugin: LoadedPlugin, step: Step, events: list[Any]) -> Any:
+    """Calls a plugin as a step says, and gives the answer; the events of a stream go into `events`.
 
     Of calls made together it gives the last one's answer. Raises what they raise.
     """
-    events = Events()
     if step.together == 1:
-        return await _once(plugin, step, events), events
+        return await _once(plugin, step, events)
     answers: list[Any] = []
     errors: list[BaseException] = []
 
@@ -59,10 +54,10 @@ async def perform(plugin: LoadedPlugin, step: Step) -> tuple[Any, Events]:
             names = [type(error).__name__ for error in errors]
             raise ExceptionGroup(f"{len(answers)} answers, and {names}", errors)  # type: ignore[type-var]
         raise errors[-1]
-    return answers[-1], events
+    return answers[-1]
 
 
-async def _once(plugin: Any, step: Step, events: Events) -> Any:
+async def _once(plugin: Any, step: Step, events: list[Any]) -> Any:
     if step.do != "stream":
         return await getattr(plugin, step.do)(*_ARGUMENTS[step.do])
     async with aclosing(plugin.stream(_REQUEST)) as stream:
@@ -89,7 +84,7 @@ def judge(
     step: Step,
     tier: Tier,
     outcome: Any,
-    events: Events,
+    events: list[Any],
     took_ms: float,
     deadline_ms: int,
 ) -> StepReport:
@@ -104,7 +99,7 @@ def judge(
     return report
 
 
-def _problems(expected: Expected, outcome: Any, events: Events) -> Any:
+def _problems(expected: Expected, outcome: Any, events: list[Any]) -> Any:
     """What differs, one after the other."""
     if isinstance(outcome, BaseException):
         if type(outcome).__name__ != expected.error:
