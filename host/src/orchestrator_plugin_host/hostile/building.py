@@ -1,8 +1,8 @@
 """From a case's text to the file that a host loads.
 
-A guest is written in named pieces, over those of a skeleton: a line `;;@ generate` begins the piece
-`generate`, and `{{generate}}` stands for it wherever it is used. `;;@ fields * 300` repeats a piece.
-A text without such lines is a whole component (or whatever else) by itself.
+A guest is written in named pieces, over those of a skeleton: a line `;;@ generate` begins the
+piece `generate`, and `{{generate}}` stands for it wherever it is used. `;;@ fields * 300` repeats
+a piece. A text without such lines is a whole component (or whatever else) by itself.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from orchestrator_plugin_sdk import PluginError
 
 from ..handles import LoadedPlugin, LoadedProvider
 from ..host import PluginHost
+from ..limits import Limits
 from ..settings import HostSettings
 from .building import build, build_good
 from .cases import Case, Step, Tier, read_case
@@ -54,7 +55,7 @@ class _Run:
             (self._folder / f"{plugin}.wasm").write_bytes(build(self._case, plugin))
         host = PluginHost(self._settings)
         async with host:
-            good = await host.load(self._folder / "good.wasm", expect=LoadedProvider)
+            good = await self._load_good(host)
             await self._serve(good, "before the case")
             before = resident_mb()
             forget_peak()
@@ -67,11 +68,16 @@ class _Run:
             self.report.peak_mb = round(peak_mb() - before, 1)
             self.report.left_mb = round(resident_mb() - before, 1)
             await self._serve(good, "after the case")
-            again = await host.load(self._folder / "good.wasm", expect=LoadedProvider)
+            again = await self._load_good(host)
             await self._serve(again, "loaded after the case")
             clock = Clock()
         self.report.closing_ms = clock.milliseconds()
         self.report.worker_peak_mb = round(workers_peak_mb(), 1)
+
+    async def _load_good(self, host: PluginHost) -> LoadedProvider:
+        # Not within the limits of the case, which may be tight.
+        path = self._folder / "good.wasm"
+        return await host.load(path, expect=LoadedProvider, limits=Limits())
 
     async def _part_with_plugins(self) -> None:
         clock = Clock()
