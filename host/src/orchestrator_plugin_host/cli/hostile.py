@@ -121,19 +121,18 @@ def _table(results: Sequence[Result]) -> RenderableType:
         expand=True,
     )
     table.add_column("", width=1)
-    table.add_column("case", style="cyan", ratio=3, overflow="fold")
+    table.add_column("what it tries", ratio=1, overflow="fold")
     table.add_column("tier", no_wrap=True, style="dim")
-    table.add_column("what it tries", ratio=5)
-    table.add_column("outcome", ratio=4, overflow="fold")
+    table.add_column("outcome", ratio=1, overflow="fold")
     table.add_column("ms", justify="right", no_wrap=True, style="dim")
     before: Case | None = None
     for one in results:
-        first = one.case is not before
         table.add_row(
             _mark(one.passed),
-            one.case.name if first else "",
+            ""
+            if one.case is before
+            else Text.assemble((one.case.name, "cyan"), "\n", one.case.about),
             one.tier,
-            one.case.about if first else "",
             Text(_outcome(one), style="" if one.passed else "red"),
             f"{sum(step.milliseconds for step in one.report.steps):.0f}",
         )

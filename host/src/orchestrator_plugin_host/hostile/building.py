@@ -36,8 +36,12 @@ def read_pieces(text: str) -> dict[str, str]:
 def skeleton(kind: PluginType, corpus: Path = CORPUS) -> dict[str, str]:
     """The pieces of a well-behaved plugin of a kind."""
     folder = corpus / "skeletons"
-    common = read_pieces((folder / "common.wat").read_text("utf-8"))
-    return common | read_pieces((folder / f"{kind}.wat").read_text("utf-8"))
+    layers = ("common", "wasi", str(kind))
+    return {
+        name: piece
+        for layer in layers
+        for name, piece in read_pieces((folder / f"{layer}.wat").read_text("utf-8")).items()
+    }
 
 
 def fill(pieces: Pieces, name: str = "guest", depth: int = 0) -> str:

@@ -153,7 +153,8 @@ class _Run:
 def _isolation(case: Case, tier: Tier) -> dict[str, Any]:
     """The settings of a tier and of a policy."""
     known = HostSettings.model_fields
-    return {name: value for name, value in {"tier": tier}.items() if name in known}
+    settings = {"tier": tier, "policy": {"wasi": case.wasi}}
+    return {name: value for name, value in settings.items() if name in known}
 
 
 def _watch(problems: list[str]) -> None:
