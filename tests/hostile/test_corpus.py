@@ -12,17 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from orchestrator_plugin_host import HostSettings
 from orchestrator_plugin_host.hostile.building import build, read_pieces
 from orchestrator_plugin_host.hostile.cases import (
     TIERS,
     Case,
     CaseError,
-    Tier,
     read_case,
     read_corpus,
 )
 from orchestrator_plugin_host.hostile.runner import Result, run_case
+from orchestrator_plugin_host.settings import Tier
 
 HERE = Path(__file__).parent
 CORPUS = read_corpus()
@@ -45,11 +44,9 @@ def runs(request: pytest.FixtureRequest, cache_directory: Path) -> Iterator[Runs
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("tier", TIERS if "tier" in HostSettings.model_fields else ["thread"])
+@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.id)
 def test_case(case: Case, tier: Tier, runs: Runs) -> None:
-    if case.wasi != "none" and "policy" not in HostSettings.model_fields:
-        pytest.skip("this host has no policy that gives WASI yet")
     result = runs[case.id, tier].result()
     assert not result.failures, result.stderr
 

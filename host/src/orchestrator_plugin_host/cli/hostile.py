@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..hostile.cases import TIERS, Case, CaseError, Tier, read_corpus
+from ..hostile.cases import TIERS, Case, CaseError, read_corpus
 from ..hostile.runner import Result, run_cases
+from ..settings import Tier
 from .output import FAILED, JsonOption, Output, UsageError, printable
 
 __all__ = ["hostile"]

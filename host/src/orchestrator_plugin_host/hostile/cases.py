@@ -11,11 +11,10 @@ from orchestrator_plugin_sdk import PluginType
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..limits import MIB, Limits, Positive
-from ..settings import PoolSettings
+from ..policy import WasiLevel
+from ..settings import PoolSettings, Tier
 
-Tier = Literal["thread", "process"]
 TIERS: Final[tuple[Tier, ...]] = ("thread", "process")
-Wasi = Literal["none", "core", "core+filesystem"]
 Operation = Literal[
     "load",
     "health_check",
@@ -33,7 +32,7 @@ Operation = Literal[
 CORPUS: Final = Path(__file__).parent / "corpus"
 _LIMITS: Final[dict[str, Any]] = {"memory_bytes": 64 * MIB, "deadline_ms": 5_000}
 _PEAK_MB: Final = 200
-_LEFT_MB: Final = 16
+_LEFT_MB: Final = 32
 
 
 class CaseError(Exception):
@@ -128,7 +127,7 @@ class CaseFile(_Model):
     """The case's guests: `guest` is written in `guest.wat`."""
     manifest: dict[str, Any] = Field(default_factory=dict)
     """Fields of the manifest that are not the usual."""
-    wasi: Wasi = "none"
+    wasi: WasiLevel = "none"
     """What the operator's policy gives of WASI."""
     limits: Limits = Field(default_factory=lambda: Limits(**_LIMITS))
     pool: PoolSettings = Field(default_factory=PoolSettings)

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from .cases import Case, Tier
+from ..settings import Tier
+from .cases import Case
 from .report import Report
 
 HUNG_SECONDS: Final = 60.0

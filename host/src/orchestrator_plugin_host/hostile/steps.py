@@ -11,7 +11,8 @@ import anyio
 from orchestrator_plugin_sdk import PluginError, to_document
 
 from ..handles import LoadedPlugin
-from .cases import Expected, Step, Tier
+from ..settings import Tier
+from .cases import Expected, Step
 from .report import StepReport
 
 _REQUEST: Final[dict[str, Any]] = {"messages": [{"role": "user", "content": "hello"}]}
