@@ -58,6 +58,9 @@ class Expected(_Model):
     """A part of the error's message."""
     answer: Any = None
     """Keys of the answer and their values, or the whole of an answer that is no document."""
+    timed: bool = True
+    """Whether what a deadline ends counts as overshot by the time beyond it. Not where other things
+    come before the call that the deadline is of."""
     events: int | None = None
     """How many events a stream gave before it ended, well or not."""
 

@@ -95,7 +95,7 @@ def judge(
         do=step.do, expected=_told(expected), outcome=_shown(outcome), milliseconds=took_ms
     )
     report.problems = list(_problems(expected, outcome, events))
-    if expected.error == type(outcome).__name__ == "DeadlineExceededError":
+    if expected.timed and expected.error == type(outcome).__name__ == "DeadlineExceededError":
         report.overshoot_ms = round(took_ms - deadline_ms, 2)
     return report
 
