@@ -163,7 +163,7 @@ def _environment() -> dict[str, str]:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child, and with it whatever it started and left behind."""
+    """Ends the child, and what it started that did not end with it."""
     if child.poll() is None:
         child.kill()
         child.wait()
