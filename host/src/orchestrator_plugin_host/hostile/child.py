@@ -85,7 +85,11 @@ class _Run:
     async def _load_good(self, host: PluginHost) -> LoadedProvider:
         # Not within the limits of the case, which may be tight.
         path = self._folder / "good.wasm"
-        return await host.load(path, expect=LoadedProvider, limits=Limits())
+        host.settings = self._settings.model_copy(update={"init_deadline_ms": _GOOD_SECONDS * 1000})
+        try:
+            return await host.load(path, expect=LoadedProvider, limits=Limits())
+        finally:
+            host.settings = self._settings
 
     async def _left(self, before: float) -> float:
         """How much larger the process stays. What a guest has that can't be stopped is freed when
