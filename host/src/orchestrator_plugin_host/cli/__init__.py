@@ -19,6 +19,7 @@ from .build import build as _build
 from .cache import cache as _cache
 from .call import call as _call
 from .demo import demo as _demo
+from .hostile import hostile as _hostile
 from .inspect import inspect as _inspect
 from .output import INTERRUPTED, USAGE, Output, UsageError
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for _command in (_demo, _build, _inspect, _call):
+for _command in (_demo, _build, _inspect, _call, _hostile):
     app.command()(_command)
 app.add_typer(_cache, name="cache")
 

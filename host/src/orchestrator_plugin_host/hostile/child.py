@@ -1,0 +1,204 @@
+"""Runs one case in this process, with a host in it, and writes a report.
+
+The process is there to be ended by whatever the case does to it. Whoever started it (`runner`) has
+planted a secret in its environment and on its stdin, and looks at its stdout afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+from orchestrator_plugin_sdk import PluginError
+
+from ..handles import LoadedPlugin, LoadedProvider
+from ..host import PluginHost
+from ..limits import Limits
+from ..policy import Policy
+from ..settings import HostSettings, Tier
+from .building import build, build_good
+from .cases import Case, Step, read_case
+from .memory import forget_peak, peak_mb, resident_mb, workers_peak_mb
+from .report import Report, StepReport
+from .steps import Clock, judge, perform
+
+_GOOD_SECONDS: Final = 10
+"""What a good plugin may take to be served: ages, unless the host is stuck."""
+_SETTLING_SECONDS: Final = 2
+
+
+class _Run:
+    """A case under way."""
+
+    def __init__(self, case: Case, tier: Tier, folder: Path, cache: Path) -> None:
+        self._case = case
+        self._tier: Tier = tier
+        self._folder = folder
+        self._settings = HostSettings(
+            limits=case.limits,
+            pool=case.pool,
+            cache_directory=cache,
+            init_deadline_ms=case.init_deadline_ms,
+            tier=tier,
+            policy=Policy(wasi=case.wasi),
+        )
+        self._plugins: dict[str, LoadedPlugin] = {}
+        self.report = Report()
+
+    async def run(self) -> None:
+        """Plays the case, beside a good plugin and before another one."""
+        (self._folder / "good.wasm").write_bytes(build_good())
+        for plugin in self._case.plugins:
+            (self._folder / f"{plugin}.wasm").write_bytes(build(self._case, plugin))
+        host = PluginHost(self._settings)
+        async with host:
+            # A worker of its own is what a good plugin has on the tier `process`, and takes a while
+            # to start: there, one that is loaded after the case says more.
+            beside = self._tier == "thread"
+            if beside:
+                good = await self._load_good(host)
+                await self._serve(good, "before the case")
+            before = resident_mb()
+            forget_peak()
+            for plugin in self._case.plugins:
+                await self._step(host, self._case.load.step(plugin))
+            for step in self._case.steps:
+                await self._step(host, step)
+            if beside:
+                await self._serve(good, "beside the case's plugins")
+            await self._part_with_plugins()
+            self.report.peak_mb = round(peak_mb() - before, 1)
+            self.report.left_mb = await self._left(before)
+            if beside:
+                await self._serve(good, "after the case")
+            await self._serve(await self._load_good(host), "loaded after the case")
+            clock = Clock()
+        self.report.closing_ms = clock.milliseconds()
+        self.report.worker_peak_mb = round(workers_peak_mb(), 1)
+
+    async def _load_good(self, host: PluginHost) -> LoadedProvider:
+        # Not within the limits of the case, which may be tight.
+        path = self._folder / "good.wasm"
+        host.settings = self._settings.model_copy(update={"init_deadline_ms": _GOOD_SECONDS * 1000})
+        try:
+            return await host.load(path, expect=LoadedProvider, limits=Limits())
+        finally:
+            host.settings = self._settings
+
+    async def _left(self, before: float) -> float:
+        """How much larger the process stays. What a guest has that can't be stopped is freed when
+        it comes back by itself: a moment is given for that."""
+        left = resident_mb() - before
+        with anyio.move_on_after(_SETTLING_SECONDS):
+            while left > self._case.bounds.left_mb:
+                await anyio.sleep(0.05)
+                left = resident_mb() - before
+        return round(left, 1)
+
+    async def _part_with_plugins(self) -> None:
+        clock = Clock()
+        while self._plugins:
+            _, plugin = self._plugins.popitem()
+            # The plugin's farewell may fail, as any call of it may.
+            with suppress(PluginError):
+                await plugin.shutdown()
+        self.report.farewell_ms = clock.milliseconds()
+
+    async def _step(self, host: PluginHost, step: Step) -> None:
+        """Plays a step, and notes the first time that it went wrong, or the slowest."""
+        slowest: StepReport | None = None
+        for _ in range(step.times):
+            one = await self._once(host, step)
+            if one.problems:
+                self._note(one)
+                return
+            if slowest is None or one.milliseconds > slowest.milliseconds:
+                slowest = one
+        if slowest is not None:
+            self._note(slowest)
+
+    async def _once(self, host: PluginHost, step: Step) -> StepReport:
+        name = step.plugin or self._case.plugins[0]
+        if step.do == "load":
+            return await self._load(host, step, name)
+        events: list[Any] = []
+        clock = Clock()
+        outcome: Any
+        if name not in self._plugins:
+            outcome = RuntimeError(f"{name!r} is not loaded")
+        else:
+            try:
+                outcome = await perform(self._plugins[name], step, events)
+            except Exception as error:
+                outcome = error
+        took = clock.milliseconds()
+        return judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
+
+    async def _load(self, host: PluginHost, step: Step, name: str) -> StepReport:
+        # What a deadline ends is timed the second time: the first one has to compile.
+        expected = step.expected(self._tier)
+        by_deadline = expected.timed and expected.error == "DeadlineExceededError"
+        outcome: Any = None
+        took = 0.0
+        for _ in range(2 if by_deadline else 1):
+            clock = Clock()
+            try:
+                outcome = await host.load(self._folder / f"{name}.wasm")
+                self._plugins[name] = outcome
+            except Exception as error:
+                outcome = error
+            took = clock.milliseconds()
+        return judge(step, self._tier, outcome, [], took, self._case.init_deadline_ms)
+
+    async def _serve(self, good: LoadedProvider, when: str) -> None:
+        """Has a good plugin do its work. Notes a problem if it can't."""
+        try:
+            with anyio.fail_after(_GOOD_SECONDS):
+                answer = await good.generate({"messages": []})
+                streamed = [event async for event in good.stream({"messages": []})]
+                healthy = (await good.health_check()).healthy
+        except Exception as error:
+            self.report.problems.append(f"a good plugin was not served {when}: {error!r}")
+            return
+        if answer.text != "hi" or streamed or not healthy:
+            self.report.problems.append(f"a good plugin was not served right {when}: {answer!r}")
+
+    def _note(self, step: StepReport) -> None:
+        self.report.steps.append(step)
+
+
+def _watch(problems: list[str]) -> None:
+    """Notes what is raised where nobody sees it."""
+
+    def raised(what: str) -> Callable[[Any], None]:
+        def note(found: Any) -> None:
+            problems.append(f"raised in {what}: {found.exc_value!r}")
+
+        return note
+
+    sys.unraisablehook = raised("a destructor or callback")
+    threading.excepthook = raised("a thread")
+
+
+def main() -> None:
+    """Plays the case in the folder that the command line names."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", type=Path)
+    parser.add_argument("--tier", required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    asked = parser.parse_args()
+    run = _Run(read_case(asked.case), asked.tier, asked.folder, asked.cache)
+    _watch(run.report.problems)
+    anyio.run(run.run)
+    (asked.folder / "report.json").write_text(run.report.model_dump_json())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What a child tells of the case that it ran."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StepReport(BaseModel):
+    """What became of a step. `problems` is empty if it is what was expected."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    do: str
+    expected: str
+    outcome: str
+    milliseconds: float
+    overshoot_ms: float | None = None
+    """Of what a deadline ended: the milliseconds from the deadline to the error."""
+    problems: list[str] = Field(default_factory=list)
+
+
+class Report(BaseModel):
+    """What became of a case, seen from within."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    steps: list[StepReport] = Field(default_factory=list)
+    peak_mb: float = 0
+    """Megabytes that the process grew by at most."""
+    left_mb: float = 0
+    """Megabytes that it was larger by when the case's plugins were shut down."""
+    worker_peak_mb: float = 0
+    """Megabytes of the largest process that the host started."""
+    farewell_ms: float = 0
+    """Milliseconds that it took to shut the case's plugins down."""
+    closing_ms: float = 0
+    """Milliseconds that it took to close the host."""
+    problems: list[str] = Field(default_factory=list)
+    """What went wrong besides the steps."""

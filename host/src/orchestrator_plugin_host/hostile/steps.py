@@ -1,0 +1,143 @@
+"""What a case asks of the host, and whether it came to what it should."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import anyio
+from orchestrator_plugin_sdk import PluginError, to_document
+
+from ..handles import LoadedPlugin
+from ..settings import Tier
+from .cases import Expected, Step
+from .report import StepReport
+
+_REQUEST: Final[dict[str, Any]] = {"messages": [{"role": "user", "content": "hello"}]}
+_POLICY: Final = {"enabled": True}
+_ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
+    "health_check": (),
+    "shutdown": (),
+    "generate": (_REQUEST,),
+    "embed_texts": (["a"],),
+    "upsert": ("repo", [{"id": "a", "vector": [1.0], "text": "a"}]),
+    "query": ("repo", [1.0], 2),
+    "info": (),
+    "execute": ({"command": "run"}, _POLICY),
+    "is_allowed": ("run", _POLICY),
+}
+_MAX_SHOWN: Final = 300
+
+
+async def perform(plugin: LoadedPlugin, step: Step, events: list[Any]) -> Any:
+    """Calls a plugin as a step says, and gives the answer; the events of a stream go into `events`.
+
+    Of calls made together it gives the last one's answer. Raises what they raise.
+    """
+    if step.together == 1:
+        return await _once(plugin, step, events)
+    answers: list[Any] = []
+    errors: list[BaseException] = []
+
+    async def one() -> None:
+        try:
+            answers.append(await _once(plugin, step, events))
+        except PluginError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(step.together):
+            group.start_soon(one)
+    if errors:
+        if answers or len({type(error) for error in errors}) > 1:
+            names = [type(error).__name__ for error in errors]
+            raise ExceptionGroup(f"{len(answers)} answers, and {names}", errors)  # type: ignore[type-var]
+        raise errors[-1]
+    return answers[-1]
+
+
+async def _once(plugin: Any, step: Step, events: list[Any]) -> Any:
+    if step.do != "stream":
+        return await getattr(plugin, step.do)(*_ARGUMENTS[step.do])
+    async with aclosing(plugin.stream(_REQUEST)) as stream:
+        while step.take is None or len(events) < step.take:
+            try:
+                events.append(await anext(stream))
+            except StopAsyncIteration:
+                break
+    return None
+
+
+class Clock:
+    """The time that a step takes."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    def milliseconds(self) -> float:
+        """Milliseconds since the clock was made."""
+        return round((time.perf_counter() - self._started) * 1000, 2)
+
+
+def judge(
+    step: Step,
+    tier: Tier,
+    outcome: Any,
+    events: list[Any],
+    took_ms: float,
+    deadline_ms: int,
+) -> StepReport:
+    """Compares what came of a step with what should have."""
+    expected = step.expected(tier)
+    report = StepReport(
+        do=step.do, expected=_told(expected), outcome=_shown(outcome), milliseconds=took_ms
+    )
+    report.problems = list(_problems(expected, outcome, events))
+    if expected.timed and expected.error == type(outcome).__name__ == "DeadlineExceededError":
+        report.overshoot_ms = round(took_ms - deadline_ms, 2)
+    return report
+
+
+def _problems(expected: Expected, outcome: Any, events: list[Any]) -> Any:
+    """What differs, one after the other."""
+    if isinstance(outcome, BaseException):
+        if type(outcome).__name__ != expected.error:
+            yield f"expected {_told(expected)}, got {_shown(outcome)}"
+            return
+        if not isinstance(outcome, PluginError):
+            yield f"{type(outcome).__name__} is no PluginError"
+        for name in ("limit", "trap", "kind"):
+            wanted, got = getattr(expected, name), getattr(outcome, name, None)
+            if wanted is not None and str(got) != wanted:
+                yield f"expected {name} = {wanted!r}, got {str(got)!r}"
+        if expected.says is not None and expected.says not in str(outcome):
+            yield f"expected a message with {expected.says!r}, got {_shown(outcome)}"
+    elif expected.error is not None:
+        yield f"expected {_told(expected)}, got {_shown(outcome)}"
+    elif expected.answer is not None:
+        got = to_document(outcome)
+        if isinstance(got, dict) and isinstance(expected.answer, dict):
+            got = {key: got.get(key) for key in expected.answer}
+        if got != expected.answer:
+            yield f"expected the answer {expected.answer!r}, got {_cut(repr(got))}"
+    if expected.events is not None and len(events) != expected.events:
+        yield f"expected {expected.events} events, got {len(events)}"
+
+
+def _told(expected: Expected) -> str:
+    if expected.error is None:
+        return "an answer" if expected.answer is None else _cut(repr(expected.answer))
+    about = [getattr(expected, name) for name in ("limit", "trap", "kind")]
+    return " ".join([expected.error, *(f"({one})" for one in about if one is not None)])
+
+
+def _shown(outcome: Any) -> str:
+    if isinstance(outcome, BaseException):
+        return _cut(f"{type(outcome).__name__}: {outcome}")
+    return _cut(repr(outcome))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

@@ -1,0 +1,7 @@
+;;@ fields
+    (global $stream (mut i32) (i32.const 0))
+
+;;@ generate-stream
+(if (i32.eqz (global.get $stream)) (then
+  (global.set $stream (call $new_stream (i32.const 7)))))
+(call $ok_u32 (global.get $stream))

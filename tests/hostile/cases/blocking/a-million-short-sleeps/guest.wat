@@ -1,0 +1,2 @@
+;;@ generate
+(loop $again (call $sleep (i64.const 0)) (br $again)) (unreachable)

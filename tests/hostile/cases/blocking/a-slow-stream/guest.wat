@@ -1,0 +1,2 @@
+;;@ next
+(call $sleep (i64.const 20)) (call $event)

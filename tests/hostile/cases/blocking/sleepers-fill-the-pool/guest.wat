@@ -1,0 +1,2 @@
+;;@ generate
+(call $sleep (i64.const 3600000)) (call $hi)

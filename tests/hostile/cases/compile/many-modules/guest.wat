@@ -1,0 +1,5 @@
+;;@ after main
+  {{modules}}
+
+;;@ modules * 200
+  (core module)

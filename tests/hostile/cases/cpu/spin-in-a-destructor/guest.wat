@@ -1,0 +1,2 @@
+;;@ destructor
+(loop $for_ever (br $for_ever)) (unreachable)

@@ -1,0 +1,2 @@
+;;@ capabilities
+(loop $for_ever (br $for_ever)) (unreachable)

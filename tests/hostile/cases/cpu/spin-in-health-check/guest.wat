@@ -1,0 +1,2 @@
+;;@ health-check
+(loop $for_ever (br $for_ever)) (unreachable)

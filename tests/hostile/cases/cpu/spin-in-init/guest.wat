@@ -1,0 +1,2 @@
+;;@ init
+(loop $for_ever (br $for_ever)) (unreachable)

@@ -1,0 +1,2 @@
+;;@ shutdown
+(loop $for_ever (br $for_ever)) (unreachable)

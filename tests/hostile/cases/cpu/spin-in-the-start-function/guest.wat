@@ -1,0 +1,3 @@
+;;@ fields
+    (func $start (loop $for_ever (br $for_ever)) (unreachable))
+    (start $start)

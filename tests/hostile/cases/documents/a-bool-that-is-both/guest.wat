@@ -1,0 +1,2 @@
+;;@ is-allowed
+(call $ok_u32 (i32.const 254))

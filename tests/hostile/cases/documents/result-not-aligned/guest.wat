@@ -1,0 +1,2 @@
+;;@ generate
+(drop (call $hi)) (i32.const 1027)

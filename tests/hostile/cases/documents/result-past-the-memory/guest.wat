@@ -1,0 +1,2 @@
+;;@ generate
+(i32.const 262136)

@@ -1,0 +1,2 @@
+;;@ imports
+{{wasi files}}

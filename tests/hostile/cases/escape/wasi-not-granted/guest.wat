@@ -1,0 +1,2 @@
+;;@ imports
+{{wasi environment}}

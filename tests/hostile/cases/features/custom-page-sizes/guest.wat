@@ -1,0 +1,2 @@
+;;@ fields
+    (memory $bytes 1 (pagesize 1))

@@ -1,0 +1,2 @@
+;;@ fields
+    (memory $big i64 1)

@@ -1,0 +1,2 @@
+;;@ fields
+    (memory $shared 1 1000 shared)

@@ -1,0 +1,1 @@
+(module (func (export "generate") (result i32) (unreachable)))

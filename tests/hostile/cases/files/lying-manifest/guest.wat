@@ -1,0 +1,2 @@
+;;@ more exports
+  (@custom "orchestrator-plugin-manifest" "\dd\ff\ff\ff\ff")

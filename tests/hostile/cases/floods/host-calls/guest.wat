@@ -1,0 +1,2 @@
+;;@ generate
+(loop $again (drop (call $is_aborted)) (br $again)) (unreachable)

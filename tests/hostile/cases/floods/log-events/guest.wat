@@ -1,0 +1,2 @@
+;;@ generate
+(loop $again (call $log) (br $again)) (unreachable)

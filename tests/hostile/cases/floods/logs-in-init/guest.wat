@@ -1,0 +1,2 @@
+;;@ init
+(loop $again (call $log) (br $again)) (unreachable)

@@ -1,0 +1,26 @@
+;;@ imports
+{{wasi streams}}
+{{wasi stderr}}
+
+;;@ before module
+  (core func $get_out (canon lower (func $stderr "get-stderr")))
+  (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
+    (memory $memory)))
+  (core func $zeroes (canon lower
+    (func $streams "[method]output-stream.blocking-write-zeroes-and-flush") (memory $memory)))
+
+;;@ more host functions
+(export "get-out" (func $get_out)) (export "write" (func $write)) (export "zeroes" (func $zeroes))
+
+;;@ more imports
+    (import "host" "get-out" (func $get_out (result i32)))
+    (import "host" "write" (func $write (param i32 i32 i32 i32)))
+    (import "host" "zeroes" (func $zeroes (param i32 i64 i32)))
+
+;;@ generate
+(local $out i32)
+(local.set $out (call $get_out))
+(loop $again
+  (call $write (local.get $out) (i32.const 2048) (i32.const 4096) (i32.const 512))
+  (br $again))
+(unreachable)

@@ -1,0 +1,22 @@
+;;@ imports
+{{wasi streams}}
+{{wasi stdout}}
+
+;;@ before module
+  (core func $get_out (canon lower (func $stdout "get-stdout")))
+  (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
+    (memory $memory)))
+  (core func $zeroes (canon lower
+    (func $streams "[method]output-stream.blocking-write-zeroes-and-flush") (memory $memory)))
+
+;;@ more host functions
+(export "get-out" (func $get_out)) (export "write" (func $write)) (export "zeroes" (func $zeroes))
+
+;;@ more imports
+    (import "host" "get-out" (func $get_out (result i32)))
+    (import "host" "write" (func $write (param i32 i32 i32 i32)))
+    (import "host" "zeroes" (func $zeroes (param i32 i64 i32)))
+
+;;@ generate
+(call $zeroes (call $get_out) (i64.const -1) (i32.const 512))
+(call $hi)

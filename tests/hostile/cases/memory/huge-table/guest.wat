@@ -1,0 +1,2 @@
+;;@ fields
+    (table 4294967295 funcref)

@@ -1,0 +1,7 @@
+;;@ after main
+  (core module $shelf {{tables}})
+  (core instance (instantiate $shelf))
+  (core instance (instantiate $shelf))
+
+;;@ tables * 65
+    (table 1 funcref)

@@ -1,0 +1,3 @@
+;;@ after main
+  (core module $hoard (memory 150) (memory 150) (memory 150))
+  (core instance (instantiate $hoard))

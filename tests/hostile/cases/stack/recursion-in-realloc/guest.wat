@@ -1,0 +1,9 @@
+;;@ libc
+    (global $calls (mut i32) (i32.const 0))
+    (func $deeper (param i32) (result i32)
+      (i32.add (i32.const 1) (call $deeper (local.get 0))))
+
+;;@ realloc
+      (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+      (if (i32.gt_u (global.get $calls) (i32.const 1)) (then
+        (return (call $deeper (i32.const 0)))))

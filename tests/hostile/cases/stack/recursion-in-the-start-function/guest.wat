@@ -1,0 +1,5 @@
+;;@ fields
+    (func $deeper (param i32) (result i32)
+      (i32.add (i32.const 1) (call $deeper (local.get 0))))
+    (func $start (drop (call $deeper (i32.const 0))))
+    (start $start)

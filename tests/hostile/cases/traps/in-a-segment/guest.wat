@@ -1,0 +1,2 @@
+;;@ fields
+    (data (i32.const 262143) "two")

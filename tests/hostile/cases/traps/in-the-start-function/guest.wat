@@ -1,0 +1,3 @@
+;;@ fields
+    (func $start (unreachable))
+    (start $start)

@@ -1,0 +1,2 @@
+;;@ imports
+  (import "execve" (func (param "path" string)))

@@ -1,0 +1,2 @@
+;;@ exports
+  (export "orchestrator:plugin/embedder@1.0.0" (func $dims))

@@ -1,0 +1,2 @@
+;;@ imports
+  (import "host-code" (core module $m (export "run" (func))))

@@ -1,0 +1,2 @@
+;;@ generate type
+(param "call" $payload) (result (result $payload (error string)))

@@ -1,0 +1,249 @@
+"""Every hostile case on every tier, and that the harness sees what it is there to see.
+
+Nothing here is timed: `orchestrator-plugin hostile` measures overshoots.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from orchestrator_plugin_host.hostile.building import build, read_pieces
+from orchestrator_plugin_host.hostile.cases import (
+    TIERS,
+    Case,
+    CaseError,
+    read_case,
+    read_corpus,
+)
+from orchestrator_plugin_host.hostile.runner import Result, run_case
+from orchestrator_plugin_host.settings import Tier
+
+HERE = Path(__file__).parent
+CORPUS = read_corpus()
+Runs = dict[tuple[str, Tier], Future[Result]]
+
+
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest, cache_directory: Path) -> Iterator[Runs]:
+    """The cases that this run of the tests is of, under way, as many at once as there are cores."""
+    wanted = [
+        (item.callspec.params["case"], item.callspec.params["tier"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.function is test_case
+    ]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield {
+            (case.id, tier): pool.submit(run_case, case, tier, cache_directory)
+            for case, tier in wanted
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.id)
+def test_case(case: Case, tier: Tier, runs: Runs) -> None:
+    result = runs[case.id, tier].result()
+    assert not result.failures, result.stderr
+
+
+def test_there_are_enough() -> None:
+    assert len(CORPUS) > 150
+    assert {"cpu", "memory", "stack", "types", "documents", "blocking", "floods", "reentrance",
+            "after-the-end", "traps", "escape"} <= {case.family for case in CORPUS}  # fmt: skip
+
+
+def test_each_says_what_it_tries_in_words_of_its_own() -> None:
+    assert len({case.about for case in CORPUS}) == len(CORPUS)
+
+
+def test_the_corpus_of_the_package_is_this_one() -> None:
+    folders = {path.parent.resolve() for path in (HERE / "cases").glob("*/*/case.toml")}
+    assert {case.folder.resolve() for case in CORPUS} == folders
+
+
+# --- what the harness must not miss --------------------------------------------------------------
+
+SPIN = ";;@ generate\n(loop $for_ever (br $for_ever)) (unreachable)\n"
+SAYS_HI = ";;@ generate\n(call $hi)\n"
+ABOUT = 'about = "A case of the tests"\n'
+
+
+def written(folder: Path, toml: str, wat: str = SAYS_HI) -> Case:
+    made = folder / "family" / "case"
+    made.mkdir(parents=True)
+    (made / "case.toml").write_text(ABOUT + toml)
+    (made / "guest.wat").write_text(wat)
+    return read_case(made)
+
+
+GREEDY = """
+;;@ memory
+(memory (export "memory") 900)
+;;@ generate
+(memory.fill (i32.const 65536) (i32.const 1) (i32.const 50000000)) (call $hi)
+"""
+CALL = '[[steps]]\ndo = "generate"\n'
+QUICK = "limits = { deadline_ms = 100 }\n"
+WRONG = {
+    "another error": (
+        QUICK + CALL + 'error = "FuelExhaustedError"\n',
+        SPIN,
+        "expected FuelExhaustedError, got DeadlineExceededError",
+    ),
+    "another limit": (
+        QUICK + CALL + 'error = "DeadlineExceededError"\nlimit = "fuel"\n',
+        SPIN,
+        "expected limit = 'fuel', got 'deadline_ms'",
+    ),
+    "an answer for an error": (
+        CALL + 'error = "PluginTrapError"\n',
+        SAYS_HI,
+        "expected PluginTrapError, got ModelResponse",
+    ),
+    "an error for an answer": (QUICK + CALL, SPIN, "expected an answer, got DeadlineExceeded"),
+    "another answer": (
+        CALL + 'answer = { text = "ho" }\n',
+        SAYS_HI,
+        "expected the answer {'text': 'ho'}, got {'text': 'hi'}",
+    ),
+    "a load that works": (
+        '[load]\nerror = "InvalidComponentError"\n',
+        SAYS_HI,
+        "load: expected InvalidComponentError, got <LoadedProvider",
+    ),
+    "a load that fails": (CALL, ";;@ init\n(unreachable)\n", "load: expected an answer, got Plug"),
+    "events": (
+        '[[steps]]\ndo = "stream"\nevents = 3\n',
+        SAYS_HI,
+        "stream: expected 3 events, got 0",
+    ),
+    "memory": (
+        "bounds = { peak_mb = 10 }\n" + CALL,
+        GREEDY,
+        "MB, it may by 10",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_outcome_that_is_not_the_expected(
+    name: str, tmp_path: Path, cache_directory: Path
+) -> None:
+    toml, wat, says = WRONG[name]
+    result = run_case(written(tmp_path, toml, wat), "thread", cache_directory)
+    assert not result.passed
+    assert says in "\n".join(result.failures)
+    assert result.died is None
+
+
+# A module that Python imports before anything else: the one way to make a sound host misbehave.
+ENDS = {
+    "SIGSEGV": "import ctypes; ctypes.string_at(0)",
+    "SIGKILL": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "exit code 3": "import os; os._exit(3)",
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_host_that_dies(
+    how: str, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(tmp_path / "broken", monkeypatch, ENDS[how])
+    result = run_case(written(tmp_path, CALL), "thread", cache_directory)
+    assert result.died == how
+    assert result.failures == (f"host died: {how}",)
+    assert not result.hung
+
+
+def test_a_host_that_dies_after_its_report(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGABRT)"
+    broken(tmp_path / "broken", monkeypatch, code)
+    result = run_case(written(tmp_path, CALL), "thread", cache_directory)
+    assert result.report.steps
+    assert result.failures == ("host died: SIGABRT",)
+
+
+def test_a_host_that_hangs(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(tmp_path / "broken", monkeypatch, "import time; time.sleep(3600)")
+    result = run_case(written(tmp_path, CALL), "thread", cache_directory, hung_seconds=1)
+    assert result.hung
+    assert result.failures == ("hung: the host was not done after 1 s",)
+    assert result.seconds < 30
+
+
+def test_words_on_the_hosts_stdout(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(tmp_path / "broken", monkeypatch, "print('hello')")
+    result = run_case(written(tmp_path, CALL), "thread", cache_directory)
+    assert result.failures == ("something reached the host's stdout: b'hello\\n'",)
+
+
+def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    monkeypatch.syspath_prepend(folder)
+
+
+# --- cases that are not written as they should be ------------------------------------------------
+
+UNREADABLE = {
+    "an unknown key": (CALL + "[colour]\n", "colour: Extra inputs are not permitted"),
+    "an unknown key of a step": (CALL + 'colour = "red"\n', "steps.0.colour: Extra inputs"),
+    "an unknown limit": ("limits = { colour = 1 }\n" + CALL, "limits.colour: Extra inputs"),
+    "an unknown operation": ('[[steps]]\ndo = "explode"\n', "steps.0.do: Input should be"),
+    "nothing to do": ("", "nothing is done"),
+    "a plugin that is none": (CALL + 'plugin = "other"\n', "which is none of the plugins"),
+    "an answer and an error": (
+        CALL + 'error = "PluginTrapError"\nanswer = 1\n',
+        "an error or an answer, not both",
+    ),
+    "a limit without its error": (CALL + 'limit = "fuel"\n', "name its class"),
+    "no TOML": ("?", "family/case: "),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_case_that_can_not_be_read(name: str, tmp_path: Path) -> None:
+    toml, says = UNREADABLE[name]
+    with pytest.raises(CaseError, match="family/case") as caught:
+        written(tmp_path, toml)
+    assert says in str(caught.value)
+
+
+def test_a_case_without_its_file(tmp_path: Path) -> None:
+    case = written(tmp_path, CALL)
+    shutil.rmtree(case.folder)
+    with pytest.raises(CaseError, match=r"case\.toml"):
+        read_case(case.folder)
+
+
+UNBUILDABLE = {
+    ";;@ colour\nred\n": "no skeleton has a place for colour",
+    ";;@ generate\n{{colour}}\n": "there is no piece 'colour'",
+    ";;@ generate\n{{generate}}\n": "the piece 'generate' is within itself",
+    ";;@ generate\n(nonsense)\n": "nonsense",
+}
+
+
+@pytest.mark.parametrize("wat", UNBUILDABLE)
+def test_a_guest_that_can_not_be_built(wat: str, tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match="family/case") as caught:
+        build(written(tmp_path, CALL, wat), "guest")
+    assert UNBUILDABLE[wat] in str(caught.value)
+
+
+def test_pieces() -> None:
+    assert read_pieces("intro\n;;@ a\none\n;;@ b c * 3\ntwo\n") == {
+        "a": "\none\n",
+        "b c": "\ntwo\n" * 3,
+    }
