@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 HANG_SECONDS = 60.0
@@ -41,6 +43,17 @@ def _status(process: int) -> list[str] | None:
 def alive(process: int) -> bool:
     """Whether a process runs, or could. A zombie does not."""
     return state(process) not in (None, "Z")
+
+
+def end(process: int, ending: signal.Signals) -> None:
+    """Sends a process a signal, as a fault of its own would: SIGSEGV until it has ended, since
+    wasmtime's handler passes the first on to whoever had it before, and expects the fault again.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(process, ending)
+        while ending is signal.SIGSEGV and alive(process):
+            time.sleep(0.005)
+            os.kill(process, ending)
 
 
 def resident_bytes(process: int) -> int:
