@@ -171,6 +171,14 @@ NOT_DOCUMENTS = {
     "text cut short": (b"\xa2a", "is not a MessagePack document"),
     "text that is not UTF-8": (b"\xa1\xff", "is not a MessagePack document"),
     "text with a surrogate": (b"\xa3\xed\xa0\x80", "is not a MessagePack document"),
+    "nested lists said to have 2,000,000 items": (
+        (b"\xdd" + (2_000_000).to_bytes(4, "big")) * 1000,
+        "max_array_len",
+    ),
+    "nested maps said to have 2,000,000 items": (
+        (b"\xdf" + (2_000_000).to_bytes(4, "big") + b"\xa1a") * 1000,
+        "max_map_len",
+    ),
     "a list said to have 2**32-1 items": (b"\xdd" + b"\xff" * 4, "is not a MessagePack document"),
     "a map said to have 2**32-1 keys": (b"\xdf" + b"\xff" * 4, "is not a MessagePack document"),
     "bin said to have 2**32-1 bytes": (b"\xc6" + b"\xff" * 4, "is not a MessagePack document"),

@@ -75,6 +75,9 @@ def pack(document: Any) -> bytes:
 def unpack(data: bytes) -> Any:
     """MessagePack as plain data. Raises `DocumentError` for whatever the rules forbid."""
     containers = _Containers()
+    # msgpack makes a list as long as its header says before it has read one item: a few bytes
+    # would cost megabytes, many times over in lists that nest.
+    length = min(MAX_LENGTH, len(data))
     try:
         document = msgpack.unpackb(
             data,
@@ -83,8 +86,8 @@ def unpack(data: bytes) -> Any:
             object_pairs_hook=containers.map,
             list_hook=containers.list,
             ext_hook=_no_ext,
-            max_array_len=MAX_LENGTH,
-            max_map_len=MAX_LENGTH,
+            max_array_len=length,
+            max_map_len=length,
         )
     except DocumentError:
         raise

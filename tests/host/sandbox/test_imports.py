@@ -20,7 +20,7 @@ from orchestrator_plugin_host import (
     PoolSettings,
 )
 from orchestrator_plugin_host.sandbox import _capi, imports, linking
-from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
 from orchestrator_plugin_host.sandbox.linking import import_function
 from orchestrator_plugin_host.wit import full_name, read_contract
 from orchestrator_plugin_sdk import (
@@ -331,3 +331,29 @@ def test_a_call_of_an_unknown_store_is_an_error_and_no_crash(sandbox: Sandbox) -
     error = callback(None, 12345, None, 0, 0, addressof(result), 1)
     assert error != 0
     _capi._error_delete(error)
+
+
+def test_an_instance_at_the_address_of_one_that_was_freed(sandbox: Sandbox, make: Make) -> None:
+    # Another thread may make a store where the last one lay before that one is forgotten.
+    guest, reused = Guest(functions={"generate": EMIT}, data=EVENT), 0
+    for _ in range(20):
+        first = make(guest)
+        if not isinstance(first, ThreadInstance):
+            pytest.skip("workers are told apart by their channels")
+        second: list[Instance] = []
+        context_before, free = first._guest.context, first._guest.close
+
+        def free_and_make(free: Callable[[], None] = free, made: list[Instance] = second) -> None:
+            free()
+            context = PluginContext(logger=RaisingLogger(ValueError("mine")))
+            made.append(make(guest, context=context))
+
+        first._guest.close = free_and_make  # type: ignore[method-assign]
+        first.close()
+        assert isinstance(second[0], ThreadInstance)
+        reused += second[0]._guest.context == context_before
+        with pytest.raises(ValueError, match="mine"):
+            ask(second[0])
+        second[0].close()
+    assert sandbox.instances == {}
+    assert reused

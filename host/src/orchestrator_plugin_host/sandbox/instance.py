@@ -123,10 +123,11 @@ class Sandbox:
         if instance is not None:
             instance.pending = import_error(instance.call, error)
 
-    def left(self, context: int) -> None:
-        """An instance is gone."""
+    def left(self, context: int, instance: ThreadInstance) -> None:
+        """An instance is gone, from this address: another may lie there by now."""
         with self._lock:
-            self.instances.pop(context, None)
+            if self.instances.get(context) is instance:
+                del self.instances[context]
         self._free_if_done()
 
     def close(self) -> None:
@@ -225,7 +226,7 @@ class ThreadInstance(Instance):
     def _free(self) -> None:
         context = self._guest.context
         self._guest.close()
-        self._sandbox.left(context)
+        self._sandbox.left(context, self)
 
     @contextmanager
     def _entered(self) -> Iterator[None]:

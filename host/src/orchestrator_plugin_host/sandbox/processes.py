@@ -24,6 +24,8 @@ from .values import ValueMismatchError, ValueTooLargeError
 from .worker.spawn import Worker, WorkerGoneError
 from .worker.wire import reader, to_wire
 
+_MAX_WORDS: Final = 4096
+"""Characters of what a worker says that an error repeats."""
 _ENVELOPE_BYTES: Final = 65_536
 """What a message may have besides the one document in it."""
 _WORKER_BYTES: Final = 256 * 1024 * 1024
@@ -203,7 +205,6 @@ class ProcessInstance(Instance):
     ) -> Any:
         call = self.call
         most = max(room, room_for(call.limits.log_bytes)) + _ENVELOPE_BYTES
-        pending: BaseException | None = None
         try:
             self._worker.send(request, call.check_running)
             while True:
@@ -211,16 +212,18 @@ class ProcessInstance(Instance):
                 if message[0] != "import":
                     break
                 try:
-                    reply = ["return", self._answer(message)]
+                    reply = self._answer(message)
                 except BaseException as error:
-                    pending, reply = import_error(call, error), ["end"]
-                self._worker.send(reply, call.check_running)
-            if pending is not None:
-                raise pending
+                    # Nobody waits for what the worker makes of it: it may be the guest's by now.
+                    raised = import_error(call, error)
+                    if raised is error:
+                        raise
+                    raise raised from None
+                self._worker.send(["return", reply], call.check_running)
             return self._result(message, doing, read)
         except WorkerGoneError as error:
             self.close()
-            raise pending or _lost(call, error, doing) from None
+            raise _lost(call, error, doing) from None
         except BaseException:
             self.close()
             raise
@@ -245,15 +248,15 @@ class ProcessInstance(Instance):
                 except ValueMismatchError as error:
                     raise output_error(self.call, doing, error) from None
             case ["trap", int() | None as code, str(words)]:
-                raise failure(self.call, code, words, doing)
+                raise failure(self.call, code, words[-_MAX_WORDS:], doing)
             case ["large", int(size)]:
                 raise too_large(self.call, size)
             case ["value", str(why)]:
-                raise output_error(self.call, doing, ValueMismatchError(why))
+                raise output_error(self.call, doing, ValueMismatchError(why[:_MAX_WORDS]))
             case ["import-large", int(size)]:
                 raise import_error(self.call, ValueTooLargeError(size))
             case ["import-value", str(why)]:
-                raise import_error(self.call, ValueMismatchError(why))
+                raise import_error(self.call, ValueMismatchError(why[:_MAX_WORDS]))
         raise self._nonsense()
 
     def _nonsense(self) -> PluginError:

@@ -14,6 +14,11 @@ from typing import Any, Final
 import msgpack
 
 _PIECE: Final = 1 << 20
+_MAX_CONTAINERS: Final = 1_000
+_MAX_LENGTH: Final = 1_000
+"""Lists and maps of a message, and the items of one of them: none that is meant needs so many.
+msgpack makes a list as long as its header says before it has read an item, so without this a
+worker's message of a few megabytes could keep the whole host busy for half a minute."""
 
 
 class ChannelClosedError(Exception):
@@ -22,6 +27,27 @@ class ChannelClosedError(Exception):
 
 def _nothing() -> None:
     return
+
+
+def _unpacked(document: bytearray) -> Any:
+    made = 0
+
+    def count(container: Any) -> Any:
+        nonlocal made
+        made += 1
+        if made > _MAX_CONTAINERS:
+            raise ValueError("too many lists and maps")
+        return container
+
+    return msgpack.unpackb(
+        document,
+        raw=False,
+        strict_map_key=True,
+        list_hook=count,
+        object_hook=count,
+        max_array_len=min(_MAX_LENGTH, len(document)),
+        max_map_len=min(_MAX_LENGTH, len(document)),
+    )
 
 
 class Channel:
@@ -64,8 +90,8 @@ class Channel:
             raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
         document = self._receive(size, go_on)
         try:
-            return msgpack.unpackb(document, raw=False, strict_map_key=True)
-        except (ValueError, msgpack.UnpackException):
+            return _unpacked(document)
+        except (ValueError, TypeError, OverflowError, MemoryError, msgpack.UnpackException):
             raise ChannelClosedError("what came is not a message") from None
 
     def _receive(self, size: int, go_on: Callable[[], None]) -> bytearray:

@@ -23,6 +23,16 @@ _MAX_STDERR: Final = 4096
 _OURS: Final = ("orchestrator_plugin_host", "orchestrator_plugin_sdk")
 _OTHERS: Final = ("wasmtime", "msgpack")
 
+_OUT_OF_MEMORY: Final = (
+    "memory allocation of",
+    "MemoryError",
+    "Cannot allocate memory",
+    # No room for a thread's stack: Python's words, and those of wasmtime's compiler.
+    "can't start new thread",
+    "ThreadPoolBuildError",
+)
+"""What a process says that ends because it may have no more memory."""
+
 # A worker starts with nothing of the user's: no environment, no site directory, no startup files.
 # Our packages are entered without their public names, which import much that a worker never uses,
 # so that it starts in a fraction of the time.
@@ -54,6 +64,13 @@ def _folder(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise RuntimeError(f"the package {package} has no folder to start a worker from")
     return Path(spec.origin).parent
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
 
 
 class Worker:
@@ -143,7 +160,7 @@ class Worker:
         status, said = self._process.returncode, self._said
         how = otherwise
         if status < 0 and status != -signal.SIGKILL:
-            how = f"it was ended by {signal.Signals(-status).name}"
+            how = f"it was ended by {_signal_name(-status)}"
         elif status == -signal.SIGKILL and not self._killed_by_us:
             how = "it was ended by SIGKILL, as a system does that is out of memory"
         elif status > 0:
@@ -152,7 +169,7 @@ class Worker:
         detail = f" ({words})" if words.isprintable() and words else ""
         return WorkerGoneError(
             how + detail,
-            out_of_memory="memory allocation of" in said or "MemoryError" in said,
+            out_of_memory=any(one in said for one in _OUT_OF_MEMORY),
         )
 
     def close(self, *, wait: bool = False) -> None:

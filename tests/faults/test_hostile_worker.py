@@ -1,0 +1,222 @@
+"""A worker that a guest has taken over: whatever it says, its caller gets a typed error.
+
+The other end is a process that does what a test's own code says, started where the worker would be.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from orchestrator_plugin_host import (
+    DeadlineExceededError,
+    DocumentTooLargeError,
+    Limits,
+    LogLimitError,
+    PluginOutputError,
+    PluginTrapError,
+    WorkerLostError,
+    read_component,
+)
+from orchestrator_plugin_host.admission import world_of
+from orchestrator_plugin_host.calls import Call
+from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.sandbox.processes import ProcessInstance
+from orchestrator_plugin_host.sandbox.worker import spawn
+from orchestrator_plugin_sdk import PluginContext, PluginError, PluginType
+from orchestrator_plugin_sdk.contract import KINDS
+from support.guests import Guest
+from support.processes import HANG_SECONDS, alive, resident_bytes, wait_until
+
+MANY_BYTES = 400_000_000
+"""More memory than any message may cost the host."""
+
+PRELUDE = """
+import json, os, socket, sys, threading, time
+given = json.loads(sys.argv[1])
+sys.path += given["paths"]
+import msgpack
+end = socket.socket(fileno=given["channel"])
+def receive(size=None):
+    if size is None:
+        return receive(int.from_bytes(receive(4), "little"))
+    data = b""
+    while len(data) < size:
+        piece = end.recv(size - len(data))
+        if not piece:
+            os._exit(0)
+        data += piece
+    return data
+def raw(data):
+    end.sendall(len(data).to_bytes(4, "little") + data)
+def say(*words):
+    raw(msgpack.packb(list(words)))
+def imports(interface, name, *values):
+    say("import", interface, name, list(values))
+ERROR = {"kind": "internal", "message": "", "retryable": False, "retry-after-ms": None}
+receive()
+"""
+READY = 'say("ready", [])\nreceive()\n'
+MADE = READY + 'say("done", None)\nreceive()\n'
+WAIT = "\ntime.sleep(3600)\n"
+
+NONSENSE: dict[str, tuple[str, type[PluginError]]] = {
+    "leaves": ("os._exit(0)", WorkerLostError),
+    "leaves with a status": ("os._exit(3)", WorkerLostError),
+    "ends itself by a signal without a name": ("os.kill(os.getpid(), 40)", WorkerLostError),
+    "closes the channel and stays": ("end.shutdown(2); end.close()", WorkerLostError),
+    "closes its half": ("end.shutdown(1)", WorkerLostError),
+    "garbage": ("end.sendall(os.urandom(100_000))", WorkerLostError),
+    "a huge length": ('end.sendall(b"\\xff" * 4)', WorkerLostError),
+    "a length and nothing": ('end.sendall(b"\\x10\\0\\0\\0")', DeadlineExceededError),
+    "half a length": ('end.sendall(b"\\x10\\0")', DeadlineExceededError),
+    "silence": ("", DeadlineExceededError),
+    "a byte now and then": (
+        'end.sendall(b"\\0\\x80\\0\\0")\nwhile True: end.sendall(b"x"); time.sleep(0.001)',
+        DeadlineExceededError,
+    ),
+    "a message of no bytes": ('raw(b"")', WorkerLostError),
+    "two documents in one": ('raw(b"\\x01\\x02")', WorkerLostError),
+    "an extension": ('raw(b"\\x91\\xd4\\x05a")', WorkerLostError),
+    "a timestamp": ("raw(msgpack.packb([msgpack.Timestamp(1)]))", WorkerLostError),
+    "a timestamp of no time": ('raw(b"\\x91\\xc7\\x0c\\xff" + b"\\xff" * 12)', WorkerLostError),
+    "text that is none": ('raw(b"\\x91\\xa2\\xff\\xfe")', WorkerLostError),
+    "a map with odd keys": ('raw(b"\\x91\\x81\\x91\\x01\\x02")', WorkerLostError),
+    "deep nesting": ('raw(b"\\x91" * 100_000)', WorkerLostError),
+    "lists said to be long": (
+        'n = 8_000_000\nraw((b"\\xdd" + n.to_bytes(4, "big")) * 500 + b"\\x80" * n)',
+        WorkerLostError,
+    ),
+    "many maps": ('raw(b"\\xdc\\x03\\xe8" + b"\\xdc\\x03\\xe8" * 2000)', WorkerLostError),
+    "a number": ("raw(msgpack.packb(7))", WorkerLostError),
+    "an empty list": ("say()", WorkerLostError),
+    "a list that begins with a list": ("say([], 1)", WorkerLostError),
+    "an unknown word": ('say("hello")', PluginOutputError),
+    "a word alone": ('say("done")', PluginOutputError),
+    "too many words": ('say("done", None, None)', PluginOutputError),
+    "an answer of another time": ('say("compiled", b"code")', PluginOutputError),
+    "a trap without words": ('say("trap", 9, None)', PluginOutputError),
+    "a trap of no code": ('say("trap", "9", "words")', PluginOutputError),
+    "an import alone": ('say("import")', PluginOutputError),
+    "an unknown import": ('imports("log", "empty")', PluginOutputError),
+    "an import of an unknown interface": ('imports("network", "connect")', PluginOutputError),
+    "an import with odd names": ('say("import", 1, [], {})', PluginOutputError),
+}
+"""What makes no sense at any time, and the error of it."""
+
+ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
+    "a result of another type": ('say("done", [True, 7])', PluginOutputError),
+    "a payload of an unknown form": ('say("done", [True, ["gzip", b""]])', PluginOutputError),
+    "a payload of another type": ('say("done", [True, ["bytes", "text"]])', PluginOutputError),
+    "no result": ('say("done", None)', PluginOutputError),
+    "an error of an unknown kind": (
+        'say("done", [False, ERROR | {"kind": "odd"}])',
+        PluginOutputError,
+    ),
+    "an error with less": ('say("done", [False, {"kind": "internal"}])', PluginOutputError),
+    "an error with a negative time": (
+        'say("done", [False, ERROR | {"retry-after-ms": -1}])',
+        PluginOutputError,
+    ),
+    "a trap of an unknown code": ('say("trap", 2**63, "words")', PluginTrapError),
+    "a trap of many words": ('say("trap", None, "w" * 10_000_000)', PluginTrapError),
+    "many words of a value": ('say("value", "w" * 10_000_000)', PluginOutputError),
+    "many words of an import": ('say("import-value", "w" * 10_000_000)', PluginOutputError),
+    "a negative size": ('say("large", -1)', DocumentTooLargeError),
+    "a log of no payload": ('imports("log", "emit", 7)', PluginOutputError),
+    "a log of no event": ('imports("log", "emit", ["bytes", b"\\xc1"])', PluginOutputError),
+    "a log of no latin-1": ('imports("log", "emit", ["latin1", "\\u20ac"])', PluginOutputError),
+    "a log of no base64": ('imports("log", "emit", ["base64", "?"])', PluginOutputError),
+    "a log too many": ('imports("log", "emit", ["bytes", bytes(5_000_000)])', LogLimitError),
+    "a sleep of less than nothing": ('imports("clock", "sleep", -1)', PluginOutputError),
+    "a sleep of too many bits": ('imports("clock", "sleep", "1")', PluginOutputError),
+    "a sleep for ever": ('imports("clock", "sleep", 2**64 - 1)', DeadlineExceededError),
+    "much randomness": ('imports("random", "get-bytes", 2**32 - 1)', PluginOutputError),
+    "arguments that are missing": ('imports("random", "get-bytes")', PluginOutputError),
+    "imports for ever": (
+        'while True:\n    imports("clock", "wall-now")\n    receive()',
+        DeadlineExceededError,
+    ),
+    "imports for ever, unheard": (
+        'while True: imports("random", "get-bytes", 60_000)',
+        DeadlineExceededError,
+    ),
+}
+"""What makes no sense in answer to a call."""
+
+
+@pytest.fixture(scope="module")
+def template(cache_directory: Path) -> Iterator[Template]:
+    """What real workers would run."""
+    sandbox = Sandbox()
+    loader = ComponentLoader(sandbox, cache_directory, 1 << 40)
+    yield loader.load(
+        "wat-guest",
+        read_component(Guest().core()),
+        world_of(KINDS[PluginType.PROVIDER]),
+        frozenset(),
+        Limits(),
+        "process",
+        threading.Event(),
+    )
+    sandbox.close()
+
+
+def one_call() -> Call:
+    return Call("wat-guest", Limits(deadline_ms=500), PluginContext())
+
+
+def fails(template: Template, errors: tuple[type[PluginError], ...], *, invoke: bool) -> None:
+    """The worker's end comes with one of these errors, and is bounded in time and memory."""
+    raised: list[BaseException] = []
+    pids: list[int] = []
+
+    def use() -> None:
+        try:
+            call = one_call()
+            with call._running():
+                instance = source.instance(call)
+            assert isinstance(instance, ProcessInstance)
+            pids.append(instance.pid)
+            call = one_call()
+            with call._running():
+                instance.begin(call)
+                instance.invoke("orchestrator:plugin/provider@1.0.0", "generate", ("bytes", b""))
+        except BaseException as caught:
+            raised.append(caught)
+            if pids:
+                assert not instance.usable
+
+    source, before = template.source(), resident_bytes(os.getpid())
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(HANG_SECONDS)
+    source.close()
+    assert not thread.is_alive(), "hangs"
+    assert resident_bytes(os.getpid()) < before + MANY_BYTES
+    assert [type(one) in errors for one in raised] == [True], raised
+    assert len(str(raised[0])) < 10_000
+    assert len(pids) == invoke
+    for pid in pids:
+        wait_until(lambda pid=pid: not alive(pid), "the worker's end")
+
+
+@pytest.mark.parametrize("stage", ["", MADE], ids=["started", "made"])
+@pytest.mark.parametrize("case", NONSENSE)
+def test_nonsense(
+    template: Template, monkeypatch: pytest.MonkeyPatch, case: str, stage: str
+) -> None:
+    code, error = NONSENSE[case]
+    monkeypatch.setattr(spawn, "_START", PRELUDE + stage + code + WAIT)
+    fails(template, (error,), invoke=stage == MADE)
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_answers_to_a_call(template: Template, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    code, error = ANSWERS[case]
+    monkeypatch.setattr(spawn, "_START", PRELUDE + MADE + code + WAIT)
+    fails(template, (error,), invoke=True)
