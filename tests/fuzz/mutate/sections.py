@@ -149,6 +149,8 @@ def _lie(chance: random.Random, whole: Binary, other: Binary) -> None:
 def _nest(chance: random.Random, whole: Binary, other: Binary) -> None:
     """Something whole, within a component."""
     places = [one for one in whole.everything() if one.header == _COMPONENT]
+    if not places:  # its header was changed already
+        return
     place, source = chance.choice(places), chance.choice(list(other.everything()))
     inner = copy.deepcopy(source)
     for _ in range(chance.choice((0, 0, 1, 3, 14, 20))):
