@@ -39,6 +39,10 @@ types:
 bench *arguments:
     python benchmarks/calls.py {{ arguments }}
 
+# Run inputs as an enemy would write them: `fuzz components --inputs 100000 --seed 1`
+fuzz *arguments:
+    PYTHONPATH=tests python -m fuzz {{ arguments }}
+
 # Write the JSON Schemas of the documents anew
 schemas:
     python -m orchestrator_plugin_host.schemas wit/schemas

@@ -62,7 +62,6 @@ class Child:
         self.number: int | None = None
         self.doing = "starting"
         self.peak_mib = 0
-        self._base_mib: int | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the child
         paths = [str(TESTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         self._process = subprocess.Popen(
@@ -114,10 +113,8 @@ class Child:
         except (OSError, IndexError, ValueError):
             return False
         mib = pages * os.sysconf("SC_PAGE_SIZE") >> 20
-        if self._base_mib is None and self.number is not None:
-            self._base_mib = mib
         self.peak_mib = max(self.peak_mib, mib)
-        return self._base_mib is not None and mib > self._base_mib + self._target.grows_mib
+        return mib > self._target.most_mib
 
     def _ended_by(self, how: str, what: str) -> Finding:
         self.stop()

@@ -25,12 +25,12 @@ class Target(ABC):
     """One thing under test. Made once for each child process, then run with many inputs.
 
     `run` returns how the input ended. Whatever it raises is a finding; so is a process that ends,
-    takes longer than `seconds` for one input, or grows by more than `grows_mib` MiB over a batch.
+    takes longer than `seconds` for one input, or has more than `most_mib` MiB resident.
     """
 
     name: ClassVar[str]
     seconds: ClassVar[float] = 10.0
-    grows_mib: ClassVar[int] = 1024
+    most_mib: ClassVar[int] = 1024
     batch: ClassVar[int] = 10_000
     stages: ClassVar[tuple[str, ...]]
     """Every stage, the deepest last."""

@@ -17,6 +17,7 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "values": "Values",
         "payloads": "Payloads",
         "manifests": "Manifests",
+        "faults": "Faults",
     }
 )
 """The class of each target, in the module of its name."""
