@@ -22,7 +22,8 @@ def table(target: type[Target], tally: Tally) -> str:
         (
             f"{tally.inputs:,} inputs in {tally.seconds:.0f} s "
             f"({tally.inputs / max(tally.seconds, 0.001):,.0f}/s), "
-            f"at most {tally.peak_mib} MiB, {len(tally.findings)} finding(s)"
+            f"at most {tally.peak_mib} MiB and {tally.slowest_ms} ms an input, "
+            f"{len(tally.findings)} finding(s)"
         )
     ]
     stages = tally.stages()
@@ -98,6 +99,7 @@ def _document(target: type[Target], seed: int, tally: Tally) -> dict[str, object
         "inputs": tally.inputs,
         "seconds": tally.seconds,
         "peak_mib": tally.peak_mib,
+        "slowest_ms": tally.slowest_ms,
         "outcomes": [[*where, count] for where, count in tally.outcomes.most_common()],
         "findings": [[one.number, one.signature, one.detail] for one in tally.findings],
     }

@@ -4,8 +4,8 @@
     python -m fuzz.child files TARGET FILE …             inputs from files
     python -m fuzz.child make TARGET SEED INDEX FILE     writes an input, runs nothing
 
-For each input it writes, on standard output, `make N`, `run N` and then `end N STAGE TAB ENDED` or
-`bad N DOCUMENT`, where the document is JSON of what was raised.
+For each input it writes, on standard output, `make N`, `run N` and then `end N MS STAGE TAB ENDED`
+or `bad N DOCUMENT`, where the document is JSON of what was raised.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -40,13 +41,15 @@ def run_one(target: Target, number: int, make: Callable[[], bytes]) -> None:
     say(f"make {number}")
     data = make()
     say(f"run {number}")
+    started = time.monotonic()
     try:
         outcome = target.run(data)
     except BaseException as error:
         detail = "".join(traceback.format_exception(error, limit=-12))[-6000:]
         say(f"bad {number} {json.dumps({'signature': _signature(error), 'detail': detail})}")
     else:
-        say(f"end {number} {outcome.stage}\t{outcome.ended}")
+        took = round((time.monotonic() - started) * 1000)
+        say(f"end {number} {took} {outcome.stage}\t{outcome.ended}")
 
 
 def main(arguments: list[str]) -> None:

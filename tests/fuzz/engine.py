@@ -45,6 +45,7 @@ class Tally:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     peak_mib: int = 0
+    slowest_ms: int = 0
 
     def stages(self) -> Counter[str]:
         """How many inputs each stage was the last of."""
@@ -164,7 +165,9 @@ def run(target: type[Target], seed: int, first: int, last: int) -> Iterator[Tall
 def _count(tally: Tally, said: list[str]) -> None:
     tally.inputs += 1
     if said[0] == "end":
-        stage, _, ended = said[2].partition("\t")
+        took, _, how = said[2].partition(" ")
+        stage, _, ended = how.partition("\t")
+        tally.slowest_ms = max(tally.slowest_ms, int(took))
         tally.outcomes[stage, ended] += 1
     else:
         found = json.loads(said[2])
@@ -182,7 +185,7 @@ def run_files(target: type[Target], paths: Sequence[Path]) -> list[Finding | str
                 if isinstance(said, Finding):
                     ended.append(said)
                 elif said[0] == "end":
-                    ended.append(said[2].replace("\t", ": "))
+                    ended.append(said[2].partition(" ")[2].replace("\t", ": "))
                 elif said[0] == "bad":
                     found = json.loads(said[2])
                     ended.append(Finding(len(ended), found["signature"], found["detail"]))

@@ -53,7 +53,8 @@ _POLICY: Final = {"allowed_commands": ["x"]}
 class Stages:
     """What the inputs of one child share: an engine, an event loop, worker threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self._runner = asyncio.Runner()
         self._sandbox = Sandbox()
         check_round_trip(self._sandbox)
@@ -68,7 +69,7 @@ class Stages:
     def run(self, data: bytes) -> Outcome:
         """Takes a component's bytes as far as they go. Raises what is no `PluginError`."""
         try:
-            admitted = admit_component(data, LIMITS)
+            admitted = admit_component(data, self._limits)
         except PluginError as error:
             return Outcome("admit" if _readable(data) else "read", type(error).__name__)
         assert isinstance(admitted.source, ComponentFile)
@@ -103,11 +104,11 @@ class Stages:
             threads=self._threads,
             pool=PoolSettings(instances=1, idle=1),
             context=context,
-            init_deadline_ms=LIMITS.deadline_ms,
+            init_deadline_ms=self._limits.deadline_ms,
         )
         plugin = HANDLES[admitted.manifest.type](admitted, backend, context)
         try:
-            await plugin.start(LIMITS.deadline_ms)
+            await plugin.start(self._limits.deadline_ms)
         except PluginError as error:
             return Outcome("init", type(error).__name__)
         ended = await call_everything(plugin)

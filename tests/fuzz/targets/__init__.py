@@ -12,6 +12,7 @@ from ..target import Target
 TARGETS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "components": "Components",
+        "built": "Built",
         "compiled": "Compiled",
         "documents": "Documents",
         "values": "Values",
