@@ -1,4 +1,5 @@
-"""Plugins for the suites: each loaded natively and as a component, on each event loop.
+"""Plugins for the suites: each loaded natively and as a component in each tier, on each
+event loop.
 
 A suite is written once, against a handle. What it runs on are the example plugins, and the probes
 of `plugins/`, whose methods a test writes itself:
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 from orchestrator_plugin_host import HostSettings, LoadedPlugin, PluginHost
+from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import PluginContext, PluginExport, PluginType, load_project
 from support.building import REPOSITORY, built
 
@@ -46,9 +48,10 @@ def methods(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
 class Plugins:
     """Loads plugins in one isolation, and shuts down what a test has left open."""
 
-    def __init__(self, host: PluginHost, isolation: str) -> None:
+    def __init__(self, host: PluginHost, where: str) -> None:
         self.host = host
-        self.isolation = isolation
+        self.isolation = "native" if where == "native" else "sandbox"
+        self.tier: Tier | None = "process" if where == "process" else "thread"
         self._loaded: list[LoadedPlugin] = []
 
     def source(self, folder: Path) -> Path | PluginExport[Any]:
@@ -67,6 +70,7 @@ class Plugins:
         **options: Any,
     ) -> Any:
         """Loads the plugin of a folder."""
+        options.setdefault("tier", self.tier)
         plugin = await self.host.load(self.source(folder), config, context, **options)
         self._loaded.append(plugin)
         return plugin
@@ -109,15 +113,15 @@ async def host(anyio_backend: str, cache_directory: Path) -> AsyncIterator[Plugi
         yield opened
 
 
-@pytest.fixture(params=["native", "sandbox"])
-def isolation(request: pytest.FixtureRequest) -> str:
-    """How plugins run: in this process, or as components."""
+@pytest.fixture(params=["native", "thread", "process"])
+def where(request: pytest.FixtureRequest) -> str:
+    """Where plugins run: natively, or as components, in each tier."""
     return request.param
 
 
 @pytest.fixture
-async def plugins(host: PluginHost, isolation: str) -> AsyncIterator[Plugins]:
-    """Loads plugins in each isolation in turn."""
-    loading = Plugins(host, isolation)
+async def plugins(host: PluginHost, where: str) -> AsyncIterator[Plugins]:
+    """Loads plugins in each place in turn."""
+    loading = Plugins(host, where)
     yield loading
     await loading.close()

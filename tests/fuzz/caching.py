@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from orchestrator_plugin_host import Limits
 from orchestrator_plugin_host.admission import admit_component, world_of
 from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.component_file import ComponentFile
+from orchestrator_plugin_host.policy import Policy
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
-from orchestrator_plugin_host.sandbox.instance import Instance, LoadedComponent, Sandbox
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader
+from orchestrator_plugin_host.sandbox.config import fingerprint
+from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
 from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PluginContext, unpack
@@ -28,17 +31,25 @@ class CachedLoading:
         """Frees the engine."""
         self._sandbox.close()
 
-    def load(self, data: bytes, folder: Path) -> LoadedComponent:
+    def load(self, data: bytes, folder: Path) -> Template:
         """A component, by a loader that has never loaded anything. Raises `PluginError`."""
-        admitted = admit_component(data, _LIMITS)
+        admitted = admit_component(data, _LIMITS, Policy())
         assert isinstance(admitted.source, ComponentFile)
-        loader = ComponentLoader(self._sandbox.engine, folder)
-        return loader.load(admitted.manifest.name, admitted.source, world_of(admitted.kind))
+        loader = ComponentLoader(self._sandbox, folder, 1 << 40)
+        return loader.load(
+            admitted.manifest.name,
+            admitted.source,
+            world_of(admitted.kind),
+            frozenset(),
+            admitted.limits,
+            "thread",
+            threading.Event(),
+        )
 
-    def is_well(self, loaded: LoadedComponent) -> bool:
+    def is_well(self, loaded: Template) -> bool:
         """Whether a loaded component says that it is well."""
         call = Call("wat-guest", _LIMITS, PluginContext())
-        instance = Instance(self._sandbox, loaded, call)
+        instance = loaded.instance(call)
         try:
             answer = instance.invoke(full_name("lifecycle"), "health-check")
         finally:
@@ -47,7 +58,7 @@ class CachedLoading:
 
     def stored(self, data: bytes, folder: Path) -> bytes | None:
         """What the cache gives for a component. Raises `CacheError`."""
-        admitted = admit_component(data, _LIMITS)
+        admitted = admit_component(data, _LIMITS, Policy())
         assert isinstance(admitted.source, ComponentFile)
         cache = ComponentCache(folder)
-        return cache.get(admitted.source.digest, self._sandbox.engine.fingerprint)
+        return cache.get(admitted.source.digest, fingerprint())

@@ -17,6 +17,7 @@ from orchestrator_plugin_host import (
     LoadedProvider,
     LoadedToolExecutor,
     LoadedVectorMemoryBackend,
+    Policy,
 )
 from orchestrator_plugin_host.admission import AdmittedPlugin, admit_component, world_of
 from orchestrator_plugin_host.backends.wasm import WasmBackend
@@ -25,7 +26,9 @@ from orchestrator_plugin_host.component_file import ComponentFile, read_componen
 from orchestrator_plugin_host.errors import InvalidComponentError
 from orchestrator_plugin_host.handles import HANDLES
 from orchestrator_plugin_host.sandbox import _capi
-from orchestrator_plugin_host.sandbox.instance import Instance, LoadedComponent, Sandbox
+from orchestrator_plugin_host.sandbox.guest import LoadedComponent
+from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
+from orchestrator_plugin_host.sandbox.loader import Template
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
 from orchestrator_plugin_host.sandbox.threads import WorkerThreads
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
@@ -46,8 +49,20 @@ LIMITS: Final = Limits(
 )
 """Small, so that a mutant that runs for ever, or takes all it can, costs little."""
 
+_POLICY: Final = Policy()
 _REQUEST: Final = {"messages": [{"role": "user", "content": "Hi"}]}
-_POLICY: Final = {"allowed_commands": ["x"]}
+_TOOLS: Final = {"allowed_commands": ["x"]}
+
+
+class _InThisProcess(Template):
+    """What the loader makes for the tier `thread`, of a component that it did not compile."""
+
+    def __init__(self, sandbox: Sandbox, loaded: LoadedComponent) -> None:
+        self._sandbox = sandbox
+        self._loaded = loaded
+
+    def instance(self, call: Call) -> Instance:
+        return ThreadInstance(self._sandbox, self._loaded, call)
 
 
 class Stages:
@@ -69,7 +84,7 @@ class Stages:
     def run(self, data: bytes) -> Outcome:
         """Takes a component's bytes as far as they go. Raises what is no `PluginError`."""
         try:
-            admitted = admit_component(data, self._limits)
+            admitted = admit_component(data, self._limits, _POLICY)
         except PluginError as error:
             return Outcome("admit" if _readable(data) else "read", type(error).__name__)
         assert isinstance(admitted.source, ComponentFile)
@@ -82,25 +97,27 @@ class Stages:
         except (_capi.CapiError, InvalidComponentError):
             return Outcome("compile", InvalidComponentError.__name__)
         try:
-            check_component(engine, component, world)
+            check_component(engine, component, world, ())
         except ComponentTypeError:
             return Outcome("type check", InvalidComponentError.__name__)
-        loaded = LoadedComponent.of(component, world, file.memories)
+        loaded = LoadedComponent.of(component, world, memories=file.contents.memories, wasi=False)
+        template = _InThisProcess(self._sandbox, loaded)
         try:
             call = Call(admitted.manifest.name, admitted.limits, PluginContext())
             async with call.scope():
-                Instance(self._sandbox, loaded, call).close()
+                template.instance(call).close()
         except PluginError as error:
             return Outcome("instantiate", type(error).__name__)
-        return await self._call(admitted, loaded)
+        return await self._call(admitted, template)
 
-    async def _call(self, admitted: AdmittedPlugin, loaded: LoadedComponent) -> Outcome:
+    async def _call(self, admitted: AdmittedPlugin, template: Template) -> Outcome:
         context = PluginContext()
         backend = WasmBackend(
             admitted,
             {"key": "value"},
-            loaded=loaded,
-            sandbox=self._sandbox,
+            template=template,
+            tier="thread",
+            owner=admitted.manifest.name,
             threads=self._threads,
             pool=PoolSettings(instances=1, idle=1),
             context=context,
@@ -154,8 +171,8 @@ async def _calls(plugin: LoadedPlugin) -> AsyncIterator[Callable[[], Awaitable[A
         yield memory.info
     elif isinstance(plugin, LoadedToolExecutor):
         tools = plugin
-        yield lambda: tools.execute({"command": "x"}, _POLICY)
-        yield lambda: tools.is_allowed("x", _POLICY)
+        yield lambda: tools.execute({"command": "x"}, _TOOLS)
+        yield lambda: tools.is_allowed("x", _TOOLS)
     yield plugin.shutdown
 
 

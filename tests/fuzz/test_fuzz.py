@@ -29,7 +29,7 @@ from fuzz.targets.faults import FAULTS, Faults
 SEED = 20
 INPUTS = {
     "components": 700,
-    "compiled": 60,
+    "compiled": 8,
     "documents": 2_000,
     "values": 2_000,
     "payloads": 4_000,

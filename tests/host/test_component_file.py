@@ -78,7 +78,7 @@ def test_names_of_a_guest() -> None:
     ],
 )
 def test_memories_are_counted_wherever_they_are(text: str, memories: int) -> None:
-    assert read_component(assemble(text)).memories == memories
+    assert read_component(assemble(text)).contents.memories == memories
 
 
 SORTS = {
@@ -147,7 +147,7 @@ def test_components_in_one_another() -> None:
     nested = EMPTY
     for _ in range(8):
         nested = EMPTY + section(4, nested)
-    assert read_component(nested).memories == 0
+    assert read_component(nested).contents.memories == 0
     for _ in range(12):
         nested = EMPTY + b"\x04" + bytes([len(nested) & 0x7F | 0x80, len(nested) >> 7]) + nested
     with pytest.raises(InvalidComponentError, match="nests deeper than 16 levels"):
@@ -226,10 +226,10 @@ def test_a_manifest_is_replaced_and_the_rest_stays() -> None:
     assert read_component(replaced).manifest_document == to_document(other)
     assert with_manifest(replaced, manifest_of()) == SMALL
     before, after = read_component(SMALL), read_component(replaced)
-    assert (before.imports, before.exports, before.memories) == (
+    assert (before.imports, before.exports, before.contents) == (
         after.imports,
         after.exports,
-        after.memories,
+        after.contents,
     )
     assert before.digest != after.digest
 
@@ -265,7 +265,7 @@ def test_nothing_else_is_taken_out(kind: PluginType) -> None:
     before, after = read_component(data), read_component(without_names(data))
     assert before.imports == after.imports
     assert before.exports == after.exports
-    assert before.memories == after.memories
+    assert before.contents == after.contents
     assert before.manifest_document == after.manifest_document
     wasmtime.component.Component(wasmtime.Engine(), after.data)
 

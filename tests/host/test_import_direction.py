@@ -22,16 +22,17 @@ LAYERS: dict[str, set[str]] = {
     "schemas": set(),
     "component_file": {"errors"},
     "limits": {"errors"},
-    "settings": {"limits"},
+    "policy": set(),
+    "settings": {"limits", "policy"},
     "discovery": {"errors"},
     "calls": {"errors", "limits"},
-    "admission": {"component_file", "errors", "limits", "wit"},
-    "sandbox": {"calls", "component_file", "documents", "errors", "limits", "wit"},
-    "build": {"admission", "component_file", "errors", "wit"},
+    "admission": {"component_file", "errors", "limits", "policy", "wit"},
+    "sandbox": {"calls", "component_file", "documents", "errors", "limits", "settings", "wit"},
+    "build": {"admission", "component_file", "errors", "policy", "wit"},
 }
-LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission", "settings"}
-LAYERS["handles"] = {"backends", "admission", "calls", "documents", "errors", "limits"}
-LAYERS["host"] = {*LAYERS["backends"], "backends", "handles", "discovery"}
+LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission"}
+LAYERS["handles"] = {"backends", "admission", "calls", "documents", "errors", "limits", "settings"}
+LAYERS["host"] = {*LAYERS["backends"], "backends", "handles", "discovery", "policy"}
 LAYERS["__init__"] = {*LAYERS["host"], "host"}
 LAYERS["cli"] = {*LAYERS["__init__"], "__init__", "build", "schemas"}
 
@@ -40,14 +41,30 @@ SANDBOX: dict[str, set[str]] = {
     "_capi": set(),
     "cache": set(),
     "signals": {"_capi"},
-    "engine": {"_capi", "signals"},
+    "config": {"_capi"},
+    "engine": {"_capi", "config", "signals"},
     "values": {"_capi"},
     "typecheck": set(),
-    "imports": {"_capi", "values"},
-    "instance": {"_capi", "engine", "imports", "values"},
-    "threads": {"engine"},
-    "loader": {"_capi", "cache", "engine", "instance", "typecheck"},
-    "selfcheck": {"_capi", "instance", "values"},
+    "guest": {"_capi", "values"},
+    "linking": {"_capi", "values"},
+    "worker": {"_capi", "config", "guest", "linking", "typecheck", "values"},
+    "imports": {"values"},
+    "failures": {"_capi"},
+    "instance": {"_capi", "engine", "failures", "guest", "imports", "linking", "values"},
+    "compiler": {"worker"},
+    "processes": {"compiler", "failures", "imports", "instance", "linking", "values", "worker"},
+    "threads": {"config"},
+    "loader": {
+        "_capi",
+        "cache",
+        "compiler",
+        "config",
+        "guest",
+        "instance",
+        "processes",
+        "typecheck",
+    },
+    "selfcheck": {"_capi", "guest", "instance", "values"},
     "__init__": set(),
 }
 
@@ -79,6 +96,11 @@ def part_of(path: Path) -> str:
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
+def sandbox_part(path: Path) -> str:
+    relative = path.relative_to(HOST / "sandbox")
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
 FILES = sorted(HOST.rglob("*.py"))
 HOST_FILES = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOST)))
 
@@ -93,7 +115,8 @@ def test_the_sdk_imports_nothing_of_the_host(path: Path) -> None:
 
 def test_every_part_has_its_place() -> None:
     assert {part_of(path) for path in FILES} == set(LAYERS)
-    assert {path.stem for path in (HOST / "sandbox").glob("*.py")} == set(SANDBOX)
+    parts = [*(HOST / "sandbox").glob("*.py"), *(HOST / "sandbox").glob("*/__init__.py")]
+    assert {sandbox_part(path) for path in parts} == set(SANDBOX)
 
 
 @HOST_FILES
@@ -109,13 +132,18 @@ def test_each_part_imports_only_those_below_it(path: Path) -> None:
             assert imported in {part, *LAYERS[part]}, f"{part} imports {name}"
 
 
-@pytest.mark.parametrize("module", SANDBOX)
-def test_within_the_sandbox(module: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    sorted((HOST / "sandbox").rglob("*.py")),
+    ids=lambda path: str(path.relative_to(HOST / "sandbox")),
+)
+def test_within_the_sandbox(path: Path) -> None:
     prefix = f"{HOST.name}.sandbox."
-    for name in imports(HOST / "sandbox" / f"{module}.py", HOST.name):
+    part = sandbox_part(path)
+    for name in imports(path, HOST.name):
         if name.startswith(prefix):
             imported = name[len(prefix) :].split(".")[0]
-            assert imported in SANDBOX[module], f"{module} imports {name}"
+            assert imported in {part, *SANDBOX[part]}, f"{part} imports {name}"
 
 
 @HOST_FILES

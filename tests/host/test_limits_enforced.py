@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from orchestrator_plugin_host import (
+    ComponentTooLargeError,
     ConcurrencyLimitError,
     DeadlineExceededError,
     DocumentTooLargeError,
@@ -215,7 +216,7 @@ async def test_tables(load: Load) -> None:
 
 
 async def test_size_of_a_component(load: Load) -> None:
-    with pytest.raises(DocumentTooLargeError) as caught:
+    with pytest.raises(ComponentTooLargeError) as caught:
         await load(Guest(), limits=Limits(component_bytes=1000))
     check(caught.value, "component_bytes", 1000)
 

@@ -7,6 +7,9 @@ from .component_file import ComponentFile, read_component, with_manifest
 from .discovery import ENTRY_POINT_GROUP, PluginSource
 from .errors import (
     CacheError,
+    CompileLimitError,
+    CompilerLostError,
+    ComponentTooLargeError,
     ConcurrencyLimitError,
     DeadlineExceededError,
     DocumentTooLargeError,
@@ -16,6 +19,7 @@ from .errors import (
     LogLimitError,
     MemoryLimitError,
     PluginAbortedError,
+    PluginBlockedError,
     PluginBuildError,
     PluginClosedError,
     PluginInitError,
@@ -26,6 +30,7 @@ from .errors import (
     PluginTrapError,
     SignalsTakenError,
     StreamLimitError,
+    WorkerLostError,
 )
 from .handles import (
     LoadedEmbedder,
@@ -37,12 +42,16 @@ from .handles import (
 )
 from .host import PluginHost, SafeLoad
 from .limits import Limits
+from .policy import Policy
 from .settings import HostSettings, PoolSettings
 
 __all__ = [
     "ENTRY_POINT_GROUP",
     "CacheError",
+    "CompileLimitError",
+    "CompilerLostError",
     "ComponentFile",
+    "ComponentTooLargeError",
     "ConcurrencyLimitError",
     "DeadlineExceededError",
     "DocumentTooLargeError",
@@ -59,6 +68,7 @@ __all__ = [
     "LogLimitError",
     "MemoryLimitError",
     "PluginAbortedError",
+    "PluginBlockedError",
     "PluginBuildError",
     "PluginClosedError",
     "PluginHost",
@@ -70,10 +80,12 @@ __all__ = [
     "PluginSource",
     "PluginStream",
     "PluginTrapError",
+    "Policy",
     "PoolSettings",
     "SafeLoad",
     "SignalsTakenError",
     "StreamLimitError",
+    "WorkerLostError",
     "read_component",
     "with_manifest",
 ]

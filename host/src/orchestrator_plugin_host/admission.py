@@ -18,8 +18,9 @@ from orchestrator_plugin_sdk import (
 from orchestrator_plugin_sdk.contract import KINDS, Kind
 
 from .component_file import ComponentFile, read_component
-from .errors import DocumentTooLargeError, InvalidComponentError
+from .errors import ComponentTooLargeError, InvalidComponentError
 from .limits import UNITS, Limits, effective_limits
+from .policy import Policy
 from .wit import World, full_name, read_contract
 
 # Every component made by componentize-py exports this besides its world. Never called.
@@ -51,15 +52,15 @@ def admit_export(export: PluginExport[Any], limits: Limits) -> AdmittedPlugin:
     )
 
 
-def admit_component(data: bytes, limits: Limits) -> AdmittedPlugin:
+def admit_component(data: bytes, limits: Limits, policy: Policy) -> AdmittedPlugin:
     """Admits a component by its bytes, as far as can be told without compiling it.
 
     The backend compares its types once it is compiled, before it runs. Raises
     `InvalidComponentError`, `PluginValidationError`, `PluginVersionMismatchError`,
-    `PluginRefusedError` or `DocumentTooLargeError`.
+    `PluginRefusedError` or `ComponentTooLargeError`.
     """
     if len(data) > limits.component_bytes:
-        raise DocumentTooLargeError(
+        raise ComponentTooLargeError(
             "(not read yet)",
             "component_bytes",
             limits.component_bytes,
@@ -71,7 +72,8 @@ def admit_component(data: bytes, limits: Limits) -> AdmittedPlugin:
     check_version(manifest)
     kind = KINDS[manifest.type]
     effective = effective_limits(limits, manifest)
-    check_names(file, manifest, world_of(kind))
+    _check_contents(file, manifest, limits)
+    check_names(file, manifest, world_of(kind), policy)
     return AdmittedPlugin(manifest, kind, effective, file)
 
 
@@ -80,15 +82,31 @@ def world_of(kind: Kind) -> World:
     return read_contract().worlds[kind.world]
 
 
-def check_names(file: ComponentFile, manifest: PluginManifest, world: World) -> None:
+def _check_contents(file: ComponentFile, manifest: PluginManifest, limits: Limits) -> None:
+    for name in ("modules", "functions", "data_segments"):
+        found, allowed = getattr(file.contents, name), getattr(limits, name)
+        if found > allowed:
+            raise ComponentTooLargeError(
+                manifest.name, name, allowed, UNITS[name], f"has {found:,} {UNITS[name]}"
+            )
+
+
+def wasi_imports(file: ComponentFile) -> frozenset[str]:
+    """The interfaces of WASI that a component imports."""
+    return frozenset(name for name, _ in file.imports if name.startswith("wasi:"))
+
+
+def check_names(
+    file: ComponentFile, manifest: PluginManifest, world: World, policy: Policy
+) -> None:
     """Raises `InvalidComponentError` unless the names a component imports and exports are those
-    of its world."""
+    of its world, or of WASI where the policy grants it."""
     allowed = {*world.imports, full_name("types")}
     for name, sort in file.imports:
-        if name not in allowed or sort != "instance":
+        if (name not in allowed and not policy.admits(name)) or sort != "instance":
             raise InvalidComponentError(
                 f"plugin {manifest.name!r} imports {name!r}, which this host does not give to a "
-                f"{manifest.type} plugin. {_import_remedy(name)}"
+                f"{manifest.type} plugin. {_import_remedy(name, policy)}"
             )
     exported = dict(file.exports)
     missing = world.exports.keys() - exported.keys()
@@ -107,10 +125,17 @@ def check_names(file: ComponentFile, manifest: PluginManifest, world: World) -> 
             )
 
 
-def _import_remedy(name: str) -> str:
+def _import_remedy(name: str, policy: Policy) -> str:
+    level = policy.level_of(name)
+    if level is not None and not policy.admits(name):
+        return (
+            f"The policy says wasi = {policy.wasi!r}: grant it with Policy(wasi={level!r}), or "
+            "take time, randomness and logging from the interfaces of orchestrator:plugin, and "
+            "build with WASI stubbed out (componentize-py --stub-wasi)"
+        )
     if name.startswith("wasi:"):
         return (
-            "A plugin has no WASI: take time, randomness and logging from the interfaces of "
+            "No policy grants it: take time, randomness and logging from the interfaces of "
             "orchestrator:plugin, and build with WASI stubbed out (componentize-py --stub-wasi)"
         )
     return "The interfaces that plugins may import are those of the package orchestrator:plugin"

@@ -22,7 +22,11 @@ from orchestrator_plugin_sdk.contract import KINDS
 from .admission import check_names, world_of
 from .component_file import read_component, with_manifest
 from .errors import PluginBuildError
+from .policy import Policy
 from .wit import wit_directory
+
+_MOST: Final = Policy(wasi="core+filesystem")
+"""What any operator may grant: whether this one does is for admission to say."""
 
 Progress = Callable[[str], None]
 """Told what the build is doing, in a few words."""
@@ -89,7 +93,7 @@ def embed_manifest(
 
 def _write(target: Path, data: bytes, manifest: PluginManifest) -> None:
     made = with_manifest(data, manifest)
-    check_names(read_component(made), manifest, world_of(KINDS[manifest.type]))
+    check_names(read_component(made), manifest, world_of(KINDS[manifest.type]), _MOST)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

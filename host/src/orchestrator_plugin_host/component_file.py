@@ -1,7 +1,7 @@
 """A component's bytes, read without running or compiling any of them.
 
-Gives the manifest it carries, the names it imports and exports, and its memories. Everything here
-works on bytes that an enemy may have written: each length is checked before it is used.
+Gives the manifest it carries, the names it imports and exports, and how much is in it. Everything
+here works on bytes that an enemy may have written: each length is checked before it is used.
 """
 
 from __future__ import annotations
@@ -28,12 +28,21 @@ _MAX_MANIFEST_BYTES = 64 * 1024
 _SORTS = ("core", "func", "value", "type", "component", "instance")
 
 
+@dataclass(slots=True)
+class Contents:
+    """How many of each thing a component defines, in all its modules together."""
+
+    modules: int = 0
+    functions: int = 0
+    memories: int = 0
+    data_segments: int = 0
+
+
 @dataclass(frozen=True)
 class ComponentFile:
     """A component: its bytes, the SHA-256 `digest` of them, and what they say.
 
-    `imports` and `exports` are names with their sort (`instance`, `func`, …); `memories` is how
-    many linear memories its modules define.
+    `imports` and `exports` are names with their sort (`instance`, `func`, …).
     """
 
     data: bytes
@@ -41,7 +50,7 @@ class ComponentFile:
     imports: tuple[tuple[str, str], ...]
     exports: tuple[tuple[str, str], ...]
     custom_sections: tuple[tuple[str, bytes], ...]
-    memories: int
+    contents: Contents
 
     @cached_property
     def manifest_document(self) -> Any:
@@ -168,18 +177,23 @@ def _exports(body: _Bytes) -> Iterator[tuple[str, str]]:
         yield name, _SORTS[sort]
 
 
-def _memories(data: _Bytes, depth: int) -> int:
-    """Linear memories defined in a module, or in all modules of a component."""
+def _count(data: _Bytes, into: Contents, depth: int) -> None:
+    """Counts what a module defines, or all modules of a component."""
     if depth > _MAX_NESTING:
         raise InvalidComponentError(f"the component nests deeper than {_MAX_NESTING} levels")
     header = data.take(8).rest()
-    found = 0
+    if header[4:] == _MODULE:
+        into.modules += 1
     for kind, body in _sections(data):
-        if header[4:] == _COMPONENT and kind in (1, 4):
-            found += _memories(body, depth + 1)
-        elif header[4:] == _MODULE and kind == 5:
-            found += body.unsigned()
-    return found
+        if header[4:] == _COMPONENT:
+            if kind in (1, 4):
+                _count(body, into, depth + 1)
+        elif kind == 3:
+            into.functions += body.unsigned()
+        elif kind == 5:
+            into.memories += body.unsigned()
+        elif kind == 11:
+            into.data_segments += body.unsigned()
 
 
 def read_component(data: bytes) -> ComponentFile:
@@ -216,13 +230,15 @@ def read_component(data: bytes) -> ComponentFile:
             exports.extend(_exports(body))
         elif kind > 12:
             raise InvalidComponentError(f"the component has a section of unknown kind {kind}")
+    contents = Contents()
+    _count(_Bytes(data, 0, len(data)), contents, 0)
     return ComponentFile(
         data,
         hashlib.sha256(data).hexdigest(),
         tuple(imports),
         tuple(exports),
         tuple(custom),
-        _memories(_Bytes(data, 0, len(data)), 0),
+        contents,
     )
 
 

@@ -14,6 +14,9 @@
     ├── PluginOutputError                  what the plugin answered is not what it promised
     ├── PluginTrapError                    the sandboxed plugin crashed
     ├── PluginAbortedError                 the caller gave up
+    ├── PluginBlockedError             too many instances of the plugin can't be stopped
+    ├── WorkerLostError                the process that ran the plugin ended
+    ├── CompilerLostError              the process that compiled the plugin ended
     ├── PluginClosedError                  the plugin or the host has been shut down
     ├── PluginBuildError                   a plugin could not be built
     ├── SignalsTakenError                  this process can't run sandboxed plugins safely any more
@@ -22,6 +25,8 @@
         ├── FuelExhaustedError
         ├── DeadlineExceededError
         ├── MemoryLimitError
+        ├── ComponentTooLargeError
+        ├── CompileLimitError
         ├── DocumentTooLargeError
         ├── LogLimitError
         ├── StreamLimitError
@@ -40,6 +45,9 @@ from orchestrator_plugin_sdk import (
 
 __all__ = [
     "CacheError",
+    "CompileLimitError",
+    "CompilerLostError",
+    "ComponentTooLargeError",
     "ConcurrencyLimitError",
     "DeadlineExceededError",
     "DocumentTooLargeError",
@@ -50,6 +58,7 @@ __all__ = [
     "LogLimitError",
     "MemoryLimitError",
     "PluginAbortedError",
+    "PluginBlockedError",
     "PluginBuildError",
     "PluginCallError",
     "PluginClosedError",
@@ -64,6 +73,7 @@ __all__ = [
     "PluginVersionMismatchError",
     "SignalsTakenError",
     "StreamLimitError",
+    "WorkerLostError",
 ]
 
 
@@ -111,6 +121,21 @@ class PluginClosedError(PluginError):
     """The plugin or its host has been shut down."""
 
 
+class PluginBlockedError(PluginError):
+    """Several instances of a plugin are past their deadlines and can't be stopped: they block in
+    the host's system, where only the `process` tier could end them. The call was not made; calls
+    are made again when enough of them have come back."""
+
+
+class WorkerLostError(PluginError):
+    """The process that ran a plugin (of the `process` tier) ended by itself. The plugin goes on:
+    the next call gets another process."""
+
+
+class CompilerLostError(PluginError):
+    """The process that compiled a component ended by itself."""
+
+
 class PluginBuildError(PluginError):
     """A plugin's source could not be made into a component."""
 
@@ -152,6 +177,14 @@ class DeadlineExceededError(LimitExceededError):
 
 class MemoryLimitError(LimitExceededError):
     """A plugin wanted more memory, tables or instances than it may have."""
+
+
+class ComponentTooLargeError(LimitExceededError):
+    """A component's file is too large, or holds too many modules, functions or data segments."""
+
+
+class CompileLimitError(LimitExceededError):
+    """Compiling a component took too long or too much memory."""
 
 
 class DocumentTooLargeError(LimitExceededError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,7 +17,13 @@ from orchestrator_plugin_sdk import (
     validate_manifest,
 )
 
-from .admission import AdmittedPlugin, admit_component, admit_export, world_of
+from .admission import (
+    AdmittedPlugin,
+    admit_component,
+    admit_export,
+    wasi_imports,
+    world_of,
+)
 from .backends.base import Backend
 from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
@@ -25,11 +32,12 @@ from .discovery import PluginSource, resolve
 from .errors import PluginClosedError, PluginError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
-from .sandbox.instance import LoadedComponent, Sandbox
-from .sandbox.loader import ComponentLoader
+from .policy import Policy
+from .sandbox.instance import Sandbox
+from .sandbox.loader import ComponentLoader, Template
 from .sandbox.selfcheck import check_round_trip
 from .sandbox.threads import WorkerThreads
-from .settings import HostSettings, PoolSettings
+from .settings import HostSettings, PoolSettings, Tier
 
 HandleT = TypeVar("HandleT", bound=LoadedPlugin)
 
@@ -106,6 +114,8 @@ class PluginHost:
         expect: None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
+        policy: Policy | None = None,
+        tier: Tier | None = None,
     ) -> LoadedPlugin: ...
     @overload
     async def load(
@@ -117,6 +127,8 @@ class PluginHost:
         expect: type[HandleT],
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
+        policy: Policy | None = None,
+        tier: Tier | None = None,
     ) -> HandleT: ...
     async def load(
         self,
@@ -127,16 +139,20 @@ class PluginHost:
         expect: type[LoadedPlugin] | None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
+        policy: Policy | None = None,
+        tier: Tier | None = None,
     ) -> LoadedPlugin:
         """Admits a plugin, makes it ready, and gives the handle to call it by.
 
         `source` is a `.wasm` path, the name of an installed entry point (group
         `orchestrator.plugins`), or a `PluginExport`. `config` goes to the plugin's `init`;
         `context` holds for every call that brings none. `expect` says which kind the plugin must
-        be, and types the handle. `limits` and `pool` take the place of the host's settings.
+        be, and types the handle. `limits`, `pool`, `policy` and `tier` take the place of the
+        host's settings.
 
         Raises `PluginNotFoundError`, `PluginValidationError`, `PluginVersionMismatchError`,
-        `PluginRefusedError`, `PluginInitError`, `CacheError`, or what a first call may raise.
+        `PluginRefusedError`, `PluginInitError`, `CompileLimitError`, `CompilerLostError`,
+        `CacheError`, or what a first call may raise.
         """
         if not self._open:
             raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")
@@ -145,7 +161,9 @@ class PluginHost:
         if isinstance(found, PluginExport):
             admitted = admit_export(found, limits)
         else:
-            admitted = await anyio.to_thread.run_sync(admit_component, found, limits)
+            admitted = await anyio.to_thread.run_sync(
+                admit_component, found, limits, policy or self.settings.policy
+            )
         handle_type = HANDLES[admitted.manifest.type]
         if expect is not None and not issubclass(handle_type, expect):
             raise PluginValidationError(
@@ -153,7 +171,7 @@ class PluginHost:
                 f"expected {expect.plugin_type}"
             )
         context = context or PluginContext()
-        backend = await self._backend(admitted, dict(config or {}), context, pool)
+        backend = await self._backend(admitted, dict(config or {}), context, pool, tier)
         plugin = handle_type(admitted, backend, context)
         await plugin.start(self.settings.init_deadline_ms)
         if not self._open:
@@ -173,6 +191,8 @@ class PluginHost:
         expect: None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
+        policy: Policy | None = None,
+        tier: Tier | None = None,
     ) -> SafeLoad[LoadedPlugin]: ...
     @overload
     async def safe_load(
@@ -184,6 +204,8 @@ class PluginHost:
         expect: type[HandleT],
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
+        policy: Policy | None = None,
+        tier: Tier | None = None,
     ) -> SafeLoad[HandleT]: ...
     async def safe_load(
         self,
@@ -194,11 +216,20 @@ class PluginHost:
         expect: type[LoadedPlugin] | None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
+        policy: Policy | None = None,
+        tier: Tier | None = None,
     ) -> SafeLoad[Any]:
         """`load`, with a `PluginError` in the result rather than raised."""
         try:
             plugin = await self.load(
-                source, config, context, expect=expect or LoadedPlugin, limits=limits, pool=pool
+                source,
+                config,
+                context,
+                expect=expect or LoadedPlugin,
+                limits=limits,
+                pool=pool,
+                policy=policy,
+                tier=tier,
             )
         except PluginError as error:
             return SafeLoad(False, manifest=await self._manifest_of(source), error=error)
@@ -217,6 +248,7 @@ class PluginHost:
         config: Mapping[str, Any],
         context: PluginContext,
         pool: PoolSettings | None,
+        tier: Tier | None,
     ) -> Backend:
         if not isinstance(admitted.source, ComponentFile):
             return NativeBackend(admitted, config)
@@ -224,35 +256,45 @@ class PluginHost:
             sandbox = Sandbox()
             try:
                 check_round_trip(sandbox)
-                self._loader = ComponentLoader(sandbox.engine, self.settings.cache_directory)
+                self._loader = ComponentLoader(
+                    sandbox, self.settings.cache_directory, self.settings.cache_bytes
+                )
             except BaseException:
                 sandbox.close()
                 raise
             self._sandbox = sandbox
-        sandbox = self._sandbox
-        loaded = await self._load_component(self._loader, admitted, admitted.source)
+        tier = tier or self.settings.tier
+        template = await self._template(self._loader, admitted, admitted.source, tier)
         return WasmBackend(
             admitted,
             config,
-            loaded=loaded,
-            sandbox=sandbox,
+            template=template,
+            owner=admitted.source.digest,
+            tier=tier,
             threads=self._threads,
             pool=pool or self.settings.pool,
             context=context,
             init_deadline_ms=self.settings.init_deadline_ms,
         )
 
-    async def _load_component(
-        self, loader: ComponentLoader, admitted: AdmittedPlugin, file: ComponentFile
-    ) -> LoadedComponent:
-        # Compiling takes seconds and can't be interrupted; a caller who gives up need not wait.
-        return await anyio.to_thread.run_sync(
-            loader.load,
-            admitted.manifest.name,
-            file,
-            world_of(admitted.kind),
-            abandon_on_cancel=True,
-        )
+    async def _template(
+        self, loader: ComponentLoader, admitted: AdmittedPlugin, file: ComponentFile, tier: Tier
+    ) -> Template:
+        given_up = threading.Event()
+        try:
+            return await anyio.to_thread.run_sync(
+                loader.load,
+                admitted.manifest.name,
+                file,
+                world_of(admitted.kind),
+                wasi_imports(file),
+                admitted.limits,
+                tier,
+                given_up,
+                abandon_on_cancel=True,
+            )
+        finally:
+            given_up.set()  # whoever gives up takes the compiler with them
 
 
 def _manifest_in(found: bytes | PluginExport[Any]) -> PluginManifest:

@@ -41,6 +41,16 @@ class Limits(BaseModel):
     """Elements of one table."""
     component_bytes: Positive = 128 * MIB
     """Bytes of a component's file."""
+    modules: Positive = 100
+    """Core modules in a component."""
+    functions: Positive = 200_000
+    """Functions that a component's modules define."""
+    data_segments: Positive = 100_000
+    """Data segments of a component's modules."""
+    compile_ms: Positive = 120_000
+    """Milliseconds that compiling a component may take, in a process of its own."""
+    compile_memory_bytes: Positive = 4096 * MIB
+    """Bytes of memory that compiling a component may take."""
     document_in_bytes: Positive = 16 * MIB
     """Bytes of a document on its way into a plugin."""
     document_out_bytes: Positive = 16 * MIB
@@ -64,6 +74,11 @@ UNITS: Final = {
     "tables": "tables",
     "table_elements": "elements",
     "component_bytes": "bytes",
+    "modules": "modules",
+    "functions": "functions",
+    "data_segments": "data segments",
+    "compile_ms": "ms",
+    "compile_memory_bytes": "bytes",
     "document_in_bytes": "bytes",
     "document_out_bytes": "bytes",
     "log_events": "events",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
-from .limits import Limits, Positive
+from .limits import MIB, Limits, Positive
+from .policy import Policy
+
+Tier = Literal["thread", "process"]
 
 
 class PoolSettings(BaseModel):
@@ -45,5 +48,12 @@ class HostSettings(BaseModel):
     """The pool of every sandboxed plugin, unless `load` is given another."""
     cache_directory: Path = Field(default_factory=default_cache_directory)
     """Where compiled components are kept: a private folder of this user's."""
+    policy: Policy = Field(default_factory=Policy)
+    """What every plugin may reach, unless `load` is given another policy."""
+    tier: Tier = "thread"
+    """Where sandboxed plugins run, unless `load` is told otherwise: `thread`, on threads of this
+    process, or `process`, each instance in a worker process of its own."""
+    cache_bytes: Positive = 4096 * MIB
+    """Bytes of compiled components that are kept; what was not used for longest goes first."""
     init_deadline_ms: Positive = 30_000
     """Milliseconds that a plugin's `init` may take, on each new instance."""

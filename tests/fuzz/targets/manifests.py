@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
 
-from orchestrator_plugin_host import Limits, with_manifest
+from orchestrator_plugin_host import Limits, Policy, with_manifest
 from orchestrator_plugin_host.admission import admit_component, admit_export
 from orchestrator_plugin_sdk import (
     PluginError,
@@ -108,7 +108,7 @@ class Manifests(Target):
         body = leb(len(name)) + name + document
         component = _CORE + b"\0" + leb(len(body)) + body
         try:
-            manifest = admit_component(component, Limits()).manifest
+            manifest = admit_component(component, Limits(), Policy()).manifest
         except PluginError as error:
             return Outcome("section", type(error).__name__)
         return _valid(manifest)

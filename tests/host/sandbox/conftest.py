@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import pytest
 from orchestrator_plugin_host import Limits, read_component
 from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.calls import Call
-from orchestrator_plugin_host.sandbox.instance import Instance, LoadedComponent, Sandbox
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader
+from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import PluginContext
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import Guest
 
-Compile = Callable[[Guest], LoadedComponent]
+Compile = Callable[[Guest], Template]
 Make = Callable[..., Instance]
 
 
@@ -28,19 +30,33 @@ def sandbox() -> Iterator[Sandbox]:
     one.close()
 
 
-@pytest.fixture
-def compiled(sandbox: Sandbox, cache_directory: Path) -> Compile:
-    """Compiles a `Guest` and compares it with its world."""
-    loader = ComponentLoader(sandbox.engine, cache_directory)
+@pytest.fixture(params=["thread", "process"])
+def tier(request: pytest.FixtureRequest) -> Tier:
+    """Where guests run."""
+    return request.param
 
-    def compile_one(guest: Guest) -> LoadedComponent:
-        return loader.load("wat-guest", read_component(guest.core()), world_of(KINDS[guest.kind]))
+
+@pytest.fixture
+def compiled(sandbox: Sandbox, cache_directory: Path, tier: Tier) -> Compile:
+    """Compiles a `Guest` and compares it with its world."""
+    loader = ComponentLoader(sandbox, cache_directory, 1 << 40)
+
+    def compile_one(guest: Guest) -> Template:
+        return loader.load(
+            "wat-guest",
+            read_component(guest.core()),
+            world_of(KINDS[guest.kind]),
+            frozenset(),
+            Limits(),
+            tier,
+            threading.Event(),
+        )
 
     return compile_one
 
 
 @pytest.fixture
-def make(sandbox: Sandbox, compiled: Compile) -> Iterator[Make]:
+def make(compiled: Compile) -> Iterator[Make]:
     """Makes an instance of a `Guest`: `make(guest, limits=…, context=…)`."""
     made: list[Instance] = []
 
@@ -48,7 +64,7 @@ def make(sandbox: Sandbox, compiled: Compile) -> Iterator[Make]:
         guest: Guest, *, limits: Limits | None = None, context: PluginContext | None = None
     ) -> Instance:
         call = Call("wat-guest", limits or Limits(), context or PluginContext())
-        made.append(Instance(sandbox, compiled(guest), call))
+        made.append(compiled(guest).instance(call))
         return made[-1]
 
     yield make_one

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import wasmtime
-from orchestrator_plugin_host.sandbox import _capi, engine
+from orchestrator_plugin_host.sandbox import _capi, config, engine
+from orchestrator_plugin_host.sandbox.config import fingerprint
 from orchestrator_plugin_host.sandbox.engine import SandboxEngine
 
 TICKER = "orchestrator-plugin-epochs"
@@ -96,12 +97,6 @@ def test_code_of_another_engine_is_refused(one: SandboxEngine) -> None:
         _capi.deserialize_component(one.engine, code)
 
 
-def fingerprint() -> str:
-    made = SandboxEngine()
-    made.close()
-    return made.fingerprint
-
-
 def test_the_fingerprint_is_the_same_each_time() -> None:
     assert fingerprint() == fingerprint()
     assert len(fingerprint()) == 64
@@ -113,7 +108,7 @@ def test_the_fingerprint_is_the_same_each_time() -> None:
         ("version", lambda name: "50.0.2"),
         ("platform.machine", lambda: "riscv64"),
         ("platform.system", lambda: "Plan 9"),
-        ("_SETTINGS", {**engine._SETTINGS, "max_wasm_stack": 256 * 1024}),
+        ("_SETTINGS", {**config._SETTINGS, "max_wasm_stack": 256 * 1024}),
     ],
     ids=["version", "machine", "system", "settings"],
 )
@@ -121,7 +116,7 @@ def test_the_fingerprint_changes(
     monkeypatch: pytest.MonkeyPatch, target: str, replacement: Any
 ) -> None:
     before = fingerprint()
-    monkeypatch.setattr(f"orchestrator_plugin_host.sandbox.engine.{target}", replacement)
+    monkeypatch.setattr(f"orchestrator_plugin_host.sandbox.config.{target}", replacement)
     assert fingerprint() != before
 
 

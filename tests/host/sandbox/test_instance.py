@@ -19,8 +19,10 @@ from orchestrator_plugin_host import (
     PluginOutputError,
     PluginTrapError,
     PoolSettings,
+    WorkerLostError,
 )
-from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
+from orchestrator_plugin_host.sandbox.processes import ProcessInstance
 from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginType, pack
 from support.guests import DATA, Guest
@@ -372,8 +374,10 @@ def test_a_poisoned_instance_is_not_usable(make: Make) -> None:
 
 def test_a_poisoned_store_refuses_to_be_entered(make: Make) -> None:
     instance = make(Guest(functions={"generate": "(unreachable)"}))
+    with pytest.raises(PluginTrapError):
+        ask(instance)
     for _ in range(3):
-        with pytest.raises(PluginTrapError):
+        with pytest.raises((PluginTrapError, WorkerLostError)):
             ask(instance)
 
 
@@ -397,14 +401,33 @@ def test_an_instance_in_use_is_left_alone(make: Make) -> None:
     instance = make(Guest(functions={"generate": body}))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(ask, instance)
-        while not instance._busy:
+        while not in_use(instance):
             time.sleep(0.001)
         with pytest.raises(RuntimeError, match="while its guest runs"):
-            ask(instance)
-        with pytest.raises(RuntimeError, match="while its guest runs"):
-            instance.close()
+            instance.invoke("orchestrator:plugin/lifecycle@1.0.0", "health-check")
         assert isinstance(answer.result(), Ok)
     assert instance.usable
+
+
+def in_use(instance: Instance) -> bool:
+    if isinstance(instance, ThreadInstance):
+        return instance._busy
+    assert isinstance(instance, ProcessInstance)
+    return instance._asking.locked()
+
+
+def test_an_instance_that_is_closed_while_its_guest_runs(make: Make, sandbox: Sandbox) -> None:
+    instance = make(Guest(functions={"generate": "(call $sleep (i64.const 300)) (unreachable)"}))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, instance)
+        while not in_use(instance):
+            time.sleep(0.001)
+        instance.close()  # frees it once its guest is gone
+        assert isinstance(answer.exception(), (PluginTrapError, WorkerLostError))
+    assert not instance.usable
+    assert sandbox.instances == {}
+    with pytest.raises((RuntimeError, WorkerLostError)):
+        ask(instance)
 
 
 def test_a_call_out_of_time_is_not_begun(make: Make) -> None:
@@ -427,7 +450,7 @@ def test_a_streams_handle_outlives_other_calls(make: Make) -> None:
 def test_a_handle_of_another_instance_is_refused(make: Make) -> None:
     first, second = make(Guest()), make(Guest())
     stream = ask(first, "generate-stream").value
-    with pytest.raises(PluginTrapError):
+    with pytest.raises((PluginTrapError, PluginOutputError)):
         ask(second, "[method]event-stream.next", stream)
     assert ask(first, "[method]event-stream.next", stream).value is None
     first.drop(stream)

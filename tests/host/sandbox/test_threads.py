@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import subprocess
 import sys
@@ -14,10 +15,16 @@ from typing import Any
 
 import anyio
 import pytest
-from orchestrator_plugin_host import Limits, PluginAbortedError, PluginClosedError, PluginTrapError
+from orchestrator_plugin_host import (
+    Limits,
+    PluginAbortedError,
+    PluginBlockedError,
+    PluginClosedError,
+    PluginTrapError,
+)
 from orchestrator_plugin_host.calls import Call
-from orchestrator_plugin_host.sandbox.engine import MAX_WASM_STACK
-from orchestrator_plugin_host.sandbox.threads import WorkerThreads
+from orchestrator_plugin_host.sandbox.config import MAX_WASM_STACK
+from orchestrator_plugin_host.sandbox.threads import MAX_BLOCKED, WorkerThreads
 from orchestrator_plugin_sdk import PluginContext
 from support.guests import Guest
 
@@ -119,7 +126,7 @@ async def test_threads_have_room_for_a_guest(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "start", note)
-        await threads.run(call, lambda: None)
+        await threads.run("plugin", call, lambda: None)
     assert made == [max(made[0], stack_size)]
     assert made[0] > MAX_WASM_STACK + 1024 * 1024
 
@@ -138,7 +145,7 @@ def test_hosts_that_start_threads_at_once_do_not_shrink_each_others(call: Call) 
 
     def one_host() -> None:
         threads = WorkerThreads()
-        anyio.run(threads.run, call, together.wait)
+        anyio.run(threads.run, "plugin", call, together.wait)
         threads.close()
 
     together = threading.Barrier(8, timeout=10)
@@ -162,7 +169,7 @@ def test_hosts_that_start_threads_at_once_do_not_shrink_each_others(call: Call) 
 async def test_a_thread_is_used_again(threads: WorkerThreads, call: Call) -> None:
     names = set()
     for _ in range(20):
-        names.add(await threads.run(call, threading.get_ident))
+        names.add(await threads.run("plugin", call, threading.get_ident))
         await anyio.sleep(0.001)
     assert len(names) <= 2  # the one before may not be idle yet
     assert threading.get_ident() not in names
@@ -173,7 +180,7 @@ async def test_calls_run_beside_each_other(threads: WorkerThreads, call: Call) -
     together = threading.Barrier(5, timeout=10)
     async with anyio.create_task_group() as group:
         for _ in range(5):
-            group.start_soon(threads.run, call, together.wait)
+            group.start_soon(threads.run, "plugin", call, together.wait)
     assert not together.broken
 
 
@@ -187,11 +194,11 @@ async def test_results_and_errors(threads: WorkerThreads, call: Call, error: Bas
     def fail() -> None:
         raise error
 
-    assert await threads.run(call, lambda: 42) == 42
+    assert await threads.run("plugin", call, lambda: 42) == 42
     with pytest.raises(type(error)) as caught:
-        await threads.run(call, fail)
+        await threads.run("plugin", call, fail)
     assert caught.value is error
-    assert await threads.run(call, lambda: 43) == 43
+    assert await threads.run("plugin", call, lambda: 43) == 43
 
 
 @pytest.mark.anyio
@@ -208,7 +215,7 @@ async def test_cancelling_waits_until_the_thread_has_left(
             left.set()
 
     async with anyio.create_task_group() as group:
-        group.start_soon(threads.run, call, work)
+        group.start_soon(threads.run, "plugin", call, work)
         await anyio.to_thread.run_sync(entered.wait)
         group.cancel_scope.cancel()
     assert left.is_set()
@@ -219,13 +226,13 @@ async def test_cancelling_waits_until_the_thread_has_left(
 @pytest.mark.anyio
 async def test_closing_ends_the_threads(call: Call) -> None:
     threads = WorkerThreads()
-    await threads.run(call, lambda: None)
+    await threads.run("plugin", call, lambda: None)
     alive = [one for one in threads._threads if one.is_alive()]
     assert len(alive) == 1
     threads.close()
     assert [one.is_alive() for one in alive] == [False]
     with pytest.raises(PluginClosedError, match="the host has been closed"):
-        await threads.run(call, lambda: None)
+        await threads.run("plugin", call, lambda: None)
     threads.close()
 
 
@@ -241,10 +248,106 @@ async def test_an_error_keeps_nothing_alive(threads: WorkerThreads, call: Call) 
             raise ValueError
 
         with pytest.raises(ValueError):
-            await threads.run(call, work)
+            await threads.run("plugin", call, work)
         return weakref.ref(thing)
 
     found = await fail()
-    await threads.run(call, lambda: None)
+    await threads.run("plugin", call, lambda: None)
     gc.collect()
     assert found() is None
+
+
+class Block:
+    """Work that nothing can interrupt, until the test lets it go."""
+
+    def __init__(self, gives: str = "") -> None:
+        self.entered, self.may_leave = threading.Event(), threading.Event()
+        self._gives = gives
+
+    def __call__(self) -> str:
+        self.entered.set()
+        self.may_leave.wait()
+        return self._gives
+
+
+async def give_up(threads: WorkerThreads, call: Call, block: Block, **more: Any) -> None:
+    """Runs work that blocks, and cancels the caller, who gets away."""
+
+    async def run() -> None:
+        await threads.run("plugin", call, block, **more)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await anyio.to_thread.run_sync(block.entered.wait)
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_caller_gets_away_from_what_blocks(threads: WorkerThreads, call: Call) -> None:
+    block, abandoned, discarded = Block("late"), threading.Event(), threading.Event()
+    found: list[str] = []
+
+    def discard(result: str) -> None:
+        found.append(result)
+        discarded.set()
+
+    await give_up(threads, call, block, abandoned=abandoned.set, discard=discard)
+    assert abandoned.is_set()
+    assert await threads.run("plugin", Call("plugin", Limits(), PluginContext()), lambda: 1) == 1
+    block.may_leave.set()
+    await anyio.to_thread.run_sync(discarded.wait)
+    assert found == ["late"]
+
+
+@pytest.mark.anyio
+async def test_what_keeps_blocking_is_refused_until_it_comes_back(threads: WorkerThreads) -> None:
+    blocks = [Block() for _ in range(MAX_BLOCKED)]
+    for block in blocks:
+        await give_up(threads, Call("plugin", Limits(), PluginContext()), block)
+    call = Call("plugin", Limits(), PluginContext())
+    with pytest.raises(PluginBlockedError, match="can't be stopped"):
+        await threads.run("plugin", call, lambda: 1)
+    assert await threads.run("another", call, lambda: 2) == 2
+    blocks[0].may_leave.set()
+    while True:  # until the thread has left
+        try:
+            assert await threads.run("plugin", call, lambda: 3) == 3
+            break
+        except PluginBlockedError:
+            await anyio.sleep(0.001)
+    for block in blocks:
+        block.may_leave.set()
+
+
+@pytest.mark.anyio
+async def test_a_result_that_came_with_the_cancellation_is_discarded(
+    threads: WorkerThreads, call: Call
+) -> None:
+    found: list[str] = []
+    block = Block("just in time")
+
+    def abort() -> str:
+        block.entered.set()
+        with contextlib.suppress(PluginAbortedError):
+            call.wait(3600)
+        return "just in time"
+
+    async def run() -> None:
+        await threads.run("plugin", call, abort, discard=found.append)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await anyio.to_thread.run_sync(block.entered.wait)
+        group.cancel_scope.cancel()
+    assert found == ["just in time"]
+
+
+@pytest.mark.anyio
+async def test_closing_does_not_wait_for_what_blocks(call: Call) -> None:
+    threads, block = WorkerThreads(), Block()
+    await give_up(threads, call, block)
+    threads.close()
+    (thread,) = threads._threads
+    assert thread.is_alive()
+    block.may_leave.set()
+    thread.join()

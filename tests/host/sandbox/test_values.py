@@ -17,6 +17,7 @@ from orchestrator_plugin_host.sandbox.values import (
     Err,
     Ok,
     ValueMismatchError,
+    ValueTooLargeError,
     lifter,
     lowerer,
 )
@@ -111,6 +112,9 @@ def test_an_optional_number(make: Make, milliseconds: int) -> None:
     assert answer.value["retry-after-ms"] == milliseconds
 
 
+ROOM = 1 << 30
+
+
 def test_an_optional_number_that_is_not_there(make: Make) -> None:
     body = (
         "(drop (call $err (i32.const 0) (i32.const 0) (i32.const 0)))"
@@ -157,7 +161,7 @@ def slot() -> Iterator[int]:
 def test_what_is_lowered_can_be_lifted(payload: tuple[str, Any]) -> None:
     memory = (c_uint8 * _capi.VAL_SIZE)()
     lowerer(PAYLOAD)(payload, addressof(memory))
-    assert lifter(PAYLOAD)(addressof(memory)) == payload
+    assert lifter(PAYLOAD)(addressof(memory), ROOM) == payload
     _capi.val_delete(addressof(memory))
 
 
@@ -167,7 +171,7 @@ def test_what_is_lowered_can_be_lifted(payload: tuple[str, Any]) -> None:
 )
 def test_scalars(slot: int, wanted: Type, value: Any) -> None:
     lowerer(wanted)(value, slot)
-    assert lifter(wanted)(slot) == value
+    assert lifter(wanted)(slot, ROOM) == value
 
 
 KINDS: dict[str, tuple[Type, int]] = {
@@ -196,7 +200,7 @@ def test_a_value_of_another_kind(name: str, kind: int) -> None:
     wanted, right = KINDS[name]
     memory = (c_uint64 * 4)(kind, 0xDEAD0000, 0xDEAD0008, 0xDEAD0010)
     with pytest.raises(ValueMismatchError, match=f"of kind {right}, got kind {kind}"):
-        lifter(wanted)(addressof(memory))
+        lifter(wanted)(addressof(memory), ROOM)
 
 
 @pytest.mark.parametrize("kind", [0, 1, 3, 6, 12, 13])
@@ -204,7 +208,7 @@ def test_a_list_of_other_things_than_bytes(kind: int) -> None:
     elements = (c_uint64 * 8)(_capi.KIND_U8, 65, 0, 0, kind, 66, 0, 0)
     memory = (c_uint64 * 4)(_capi.KIND_LIST, 2, addressof(elements), 0)
     with pytest.raises(ValueMismatchError, match="list of bytes"):
-        lifter(ListType(U8))(addressof(memory))
+        lifter(ListType(U8))(addressof(memory), ROOM)
 
 
 def named(name: bytes) -> tuple[Any, int, int]:
@@ -221,7 +225,7 @@ def test_a_name_that_is_none_of_them(name: bytes) -> None:
     ):
         memory = (c_uint64 * 4)(kind, size, data, 0)
         with pytest.raises(ValueMismatchError, match="expected one of"):
-            lifter(wanted)(addressof(memory))
+            lifter(wanted)(addressof(memory), ROOM)
     del text
 
 
@@ -231,7 +235,7 @@ def test_a_case_with_a_value_that_it_should_not_have() -> None:
         text, size, data = named(name)
         memory = (c_uint64 * 4)(_capi.KIND_VARIANT, size, data, payload)
         with pytest.raises(ValueMismatchError, match="should not have, or lacks"):
-            lifter(VariantType((("a", None), ("b", BOOL))))(addressof(memory))
+            lifter(VariantType((("a", None), ("b", BOOL))))(addressof(memory), ROOM)
         del text
 
 
@@ -240,10 +244,10 @@ def test_a_result_with_a_value_that_it_should_not_have(is_ok: int) -> None:
     inner = (c_uint64 * 4)(_capi.KIND_BOOL, 1, 0, 0)
     memory = (c_uint64 * 4)(_capi.KIND_RESULT, is_ok, addressof(inner), 0)
     with pytest.raises(ValueMismatchError, match="should not have, or lacks"):
-        lifter(ResultType(None, None))(addressof(memory))
+        lifter(ResultType(None, None))(addressof(memory), ROOM)
     empty = (c_uint64 * 4)(_capi.KIND_RESULT, is_ok, 0, 0)
     with pytest.raises(ValueMismatchError, match="should not have, or lacks"):
-        lifter(ResultType(BOOL, BOOL))(addressof(empty))
+        lifter(ResultType(BOOL, BOOL))(addressof(empty), ROOM)
 
 
 RECORDS = [
@@ -265,7 +269,7 @@ def test_a_record_of_another_length_or_with_other_names() -> None:
         )
         memory = (c_uint64 * 4)(_capi.KIND_RECORD, count, addressof(entries), 0)
         with pytest.raises(ValueMismatchError, match=r"expected (a record of 2|the field)"):
-            lifter(wanted)(addressof(memory))
+            lifter(wanted)(addressof(memory), ROOM)
 
 
 def test_the_same_record_as_it_should_be() -> None:
@@ -275,13 +279,13 @@ def test_the_same_record_as_it_should_be() -> None:
     )
     memory = (c_uint64 * 4)(_capi.KIND_RECORD, 2, addressof(entries), 0)
     wanted = RecordType((("ab", BOOL), ("cd", BOOL)))
-    assert lifter(wanted)(addressof(memory)) == {"ab": True, "cd": False}
+    assert lifter(wanted)(addressof(memory), ROOM) == {"ab": True, "cd": False}
 
 
 def test_an_error_that_is_cut_short() -> None:
     memory = (c_uint64 * 4)(_capi.KIND_RECORD, 3, 0xDEAD0000, 0)
     with pytest.raises(ValueMismatchError, match="a record of 4 fields, got 3"):
-        lifter(ERROR)(addressof(memory))
+        lifter(ERROR)(addressof(memory), ROOM)
 
 
 @pytest.mark.parametrize(
@@ -321,3 +325,14 @@ def test_an_argument_that_can_not_be_lowered_leaves_the_instance_usable(echo: In
         with pytest.raises((UnicodeEncodeError, TypeError, KeyError, ValueError)):
             ask(echo, "generate", argument)
     assert ask(echo, "generate", ("bytes", b"ok")) == Ok(("bytes", b"ok"))
+
+
+@pytest.mark.parametrize("form", ["bytes", "latin1"])
+def test_what_has_no_room_is_not_copied(form: str) -> None:
+    memory = (c_uint64 * 4)()
+    lowerer(PAYLOAD)((form, b"12345" if form == "bytes" else "12345"), addressof(memory))
+    assert lifter(PAYLOAD)(addressof(memory), 5)
+    with pytest.raises(ValueTooLargeError) as caught:
+        lifter(PAYLOAD)(addressof(memory), 4)
+    assert caught.value.size == 5
+    _capi.val_delete(addressof(memory))

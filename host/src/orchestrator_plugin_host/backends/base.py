@@ -12,6 +12,7 @@ from orchestrator_plugin_sdk.contract import Operation
 
 from ..calls import Call
 from ..errors import PluginInputError
+from ..settings import Tier
 
 Isolation = Literal["native", "sandbox"]
 
@@ -39,6 +40,7 @@ class Backend(ABC):
     handle opens; what a backend gives has been validated."""
 
     isolation: Isolation
+    tier: Tier | None = None
 
     @abstractmethod
     async def start(self, call: Call) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
@@ -25,10 +24,11 @@ from ..documents import validate
 from ..errors import MemoryLimitError, PluginInitError, PluginOutputError
 from ..limits import UNITS
 from ..sandbox.imports import payload_bytes
-from ..sandbox.instance import Instance, LoadedComponent, Sandbox
+from ..sandbox.instance import Instance
+from ..sandbox.loader import Template
 from ..sandbox.threads import WorkerThreads
 from ..sandbox.values import Err
-from ..settings import PoolSettings
+from ..settings import PoolSettings, Tier
 from ..wit import full_name
 from .base import Backend, Isolation, packed_arguments
 from .pool import InstancePool
@@ -47,18 +47,21 @@ class WasmBackend(Backend):
         admitted: AdmittedPlugin,
         config: Mapping[str, Any],
         *,
-        loaded: LoadedComponent,
-        sandbox: Sandbox,
+        template: Template,
+        tier: Tier,
+        owner: str,
         threads: WorkerThreads,
         pool: PoolSettings,
         context: PluginContext,
         init_deadline_ms: int,
     ) -> None:
-        """`context` is that of `init` and `shutdown`, `init_deadline_ms` the time of an `init`."""
+        """`owner` is what the plugin's threads are counted under; `context` is that of `init` and
+        `shutdown`, `init_deadline_ms` the time of an `init`."""
         self._manifest = admitted.manifest
         self._config = config
-        self._loaded = loaded
-        self._sandbox = sandbox
+        self.tier = tier
+        self._template = template
+        self._owner = owner
         self._threads = threads
         self._limits = admitted.limits
         # Whoever waits for an instance can abort; whoever loaded the plugin no longer.
@@ -77,8 +80,8 @@ class WasmBackend(Backend):
         """Runs the operation on an instance of the pool."""
         payload = self._payload(operation, arguments, call)
         async with self._pool.borrowed(call) as instance:
-            return await self._threads.run(
-                call, lambda: self._invoke(instance, operation, payload, call)
+            return await self._run(
+                instance, call, lambda: self._invoke(instance, operation, payload, call)
             )
 
     @asynccontextmanager
@@ -91,8 +94,8 @@ class WasmBackend(Backend):
             async with call.scope():
                 instance = await stack.enter_async_context(self._pool.borrowed(call))
                 try:
-                    resource = await self._threads.run(
-                        call, lambda: self._invoke(instance, operation, payload, call)
+                    resource = await self._run(
+                        instance, call, lambda: self._invoke(instance, operation, payload, call)
                     )
                 except anyio.get_cancelled_exc_class():
                     instance.usable = False  # it may hold a stream that nobody knows
@@ -112,9 +115,11 @@ class WasmBackend(Backend):
                 instance.begin(ending)
             instance.drop(resource)
 
-        with contextlib.suppress(Exception):  # its instance is thrown away, nothing is lost
+        try:
             async with ending.scope():
-                await self._threads.run(ending, drop)
+                await self._run(instance, ending, drop)
+        except Exception:
+            instance.usable = False  # it is thrown away, nothing is lost
 
     async def _events(
         self, instance: Instance, resource: int, operation: Operation, call: Call
@@ -128,7 +133,7 @@ class WasmBackend(Backend):
 
         while True:
             async with call.scope():
-                event = await self._threads.run(call, step)
+                event = await self._run(instance, call, step)
             if event is None:
                 return
             yield event
@@ -136,6 +141,9 @@ class WasmBackend(Backend):
     async def close(self, call: Call) -> None:
         """Shuts every idle instance down and frees it."""
         await self._pool.close(call)
+
+    async def _run(self, instance: Instance, call: Call, function: Callable[[], Any]) -> Any:
+        return await self._threads.run(self._owner, call, function, abandoned=instance.close)
 
     # On a worker thread.
 
@@ -207,35 +215,34 @@ class WasmBackend(Backend):
     async def _make(self) -> Instance:
         call = self._own_call(self._init_deadline_ms)
         payload = self._payload(INIT, [self._config], call)
-        made: list[Instance] = []
 
-        def make() -> None:
-            made.append(Instance(self._sandbox, self._loaded, call))
-            self._invoke(made[0], INIT, payload, call)
+        def make() -> Instance:
+            instance = self._template.instance(call)
+            try:
+                self._invoke(instance, INIT, payload, call)
+            except BaseException:
+                instance.close()
+                raise
+            return instance
 
         try:
             async with call.scope():
-                await self._threads.run(call, make)
-        except BaseException as error:
-            for instance in made:  # it may be ready, and nobody is there to take it
-                instance.close()
-            if isinstance(error, PluginCallError):
-                raise PluginInitError(
-                    f"plugin {call.plugin!r} failed to initialise: {error}"
-                ) from error
-            raise
-        return made[0]
+                return await self._threads.run(
+                    self._owner, call, make, discard=lambda instance: instance.close()
+                )
+        except PluginCallError as error:
+            raise PluginInitError(
+                f"plugin {call.plugin!r} failed to initialise: {error}"
+            ) from error
 
     async def _discard(self, instance: Instance, call: Call) -> None:
-        ending = self._own_call(int(call.time_to_end() * 1000))
-
-        def discard() -> None:
-            if instance.usable:
-                self._invoke(instance, SHUTDOWN, None, ending)
-
         try:
-            async with ending.scope():
-                await self._threads.run(ending, discard)
+            if instance.usable:
+                ending = self._own_call(int(call.time_to_end() * 1000))
+                async with ending.scope():
+                    await self._run(
+                        instance, ending, lambda: self._invoke(instance, SHUTDOWN, None, ending)
+                    )
         finally:
             instance.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from ..admission import admit_component, admit_export
 from ..component_file import ComponentFile, read_component
 from ..discovery import resolve
 from ..limits import UNITS, Limits, effective_limits
+from ..policy import Policy
 from .output import JsonOption, Output, error_document, megabytes, printable
 from .running import run
 from .sources import component_of
@@ -81,15 +83,15 @@ def _of_folder(directory: Path) -> dict[str, Any]:
 
 
 def _of_component(data: bytes, limits: Limits) -> dict[str, Any]:
-    """Raises `InvalidComponentError` for what isn't a component, `DocumentTooLargeError`."""
+    """Raises `InvalidComponentError` for what isn't a component, `ComponentTooLargeError`."""
     if len(data) > limits.component_bytes:
-        admit_component(data, limits)  # says why not
+        admit_component(data, limits, Policy())  # says why not
     file = read_component(data)
     try:
         facts = _described(validate_manifest(file.manifest_document))
     except PluginError:
         facts = {"manifest": None}  # admission tells what is wrong with it
-    return facts | _contents(file) | _admission(lambda: admit_component(data, limits))
+    return facts | _contents(file) | _admission(lambda: admit_component(data, limits, Policy()))
 
 
 def _described(manifest: PluginManifest) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def _contents(file: ComponentFile) -> dict[str, Any]:
         "imports": [name for name, _ in file.imports],
         "exports": [name for name, _ in file.exports],
         "custom_sections": [{"name": n, "size": len(body)} for n, body in file.custom_sections],
-        "memories": file.memories,
+        "contents": asdict(file.contents),
     }
 
 

@@ -34,6 +34,7 @@ from ..errors import (
     PluginInputError,
 )
 from ..limits import UNITS, Limits
+from ..settings import Tier
 
 T = TypeVar("T")
 
@@ -115,6 +116,11 @@ class LoadedPlugin:
     def isolation(self) -> Isolation:
         """`sandbox`, or `native`: in this process with all its rights."""
         return self._backend.isolation
+
+    @property
+    def tier(self) -> Tier | None:
+        """Where a sandboxed plugin runs: `thread` or `process`; none of a native one."""
+        return self._backend.tier
 
     @property
     def limits(self) -> Limits:

@@ -119,6 +119,12 @@ _linker_instance_delete = _quick("wasmtime_component_linker_instance_delete", No
 _deserialize = _function(
     "wasmtime_component_deserialize", c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
 )
+_deserialize_file = _function(
+    "wasmtime_component_deserialize_file", c_void_p, c_void_p, c_char_p, c_void_p
+)
+_linker_add_wasip2 = _quick("wasmtime_component_linker_add_wasip2", c_void_p, c_void_p)
+_wasi_config_new = _quick("wasi_config_new", c_void_p)
+_set_wasi = _quick("wasmtime_context_set_wasi", c_void_p, c_void_p, c_void_p)
 _component_new = _function(
     "wasmtime_component_new", c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
 )
@@ -203,6 +209,13 @@ def deserialize_component(engine: Engine, data: bytes) -> Component:
     return _component_from(_deserialize, engine, data)
 
 
+def deserialize_component_file(engine: Engine, path: str) -> Component:
+    """`deserialize_component`, mapped from a file rather than copied. Raises `CapiError`."""
+    pointer = POINTER(_ffi.wasmtime_component_t)()
+    _raise_if(_deserialize_file(_address(engine.ptr()), path.encode(), addressof(pointer)))
+    return Component._from_ptr(pointer)
+
+
 class Linker:
     """Imports by interface and name. Finished once, then shared by all instances."""
 
@@ -230,6 +243,11 @@ class Linker:
                 _linker_instance_delete(instance.value)
         finally:
             _linker_instance_delete(root)
+
+    def define_wasi(self) -> None:
+        """Defines WASI 0.2, without HTTP. Only for stores that `Store.give_wasi` was called on:
+        in others a call of WASI ends the process."""
+        _raise_if(_linker_add_wasip2(self.address))
 
     def close(self) -> None:
         """Frees it. No instance may be made afterwards."""
@@ -306,6 +324,11 @@ class Store:
     ) -> None:
         """Bounds what the store may hold. `memory_bytes` is for each memory."""
         _store_limiter(self._address, memory_bytes, table_elements, instances, tables, memories)
+
+    def give_wasi(self) -> None:
+        """Gives the store a WASI with nothing in it: no arguments, environment, folders or
+        network, an empty input, and outputs that lead nowhere."""
+        _raise_if(_set_wasi(self._context, _wasi_config_new()))
 
     def set_epoch_deadline(self, ticks: int) -> None:
         """Calls `on_epoch` after this many ticks."""

@@ -16,6 +16,7 @@ import os
 import secrets
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _KEY_NAME = "secret.key"
 _KEY_SIZE = 32
 _MAC_SIZE = 32
 _SUFFIX = ".cwasm"
+_TEMPORARY = ".writing-"
+_TEMPORARY_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,13 @@ class CacheEntry:
 class ComponentCache:
     """A folder of compiled components. Safe for many threads and processes at once."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises `CacheError` if the folder can't be made private."""
+    def __init__(self, directory: Path, most_bytes: int = 1 << 62) -> None:
+        """`most_bytes` is what the stored code may take, besides the newest.
+
+        Raises `CacheError` if the folder can't be made private.
+        """
         self.directory = directory
+        self._most_bytes = most_bytes
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._check_private(directory)
@@ -87,7 +94,7 @@ class ComponentCache:
         return key
 
     def _write_temporary(self, *pieces: bytes) -> Path:
-        descriptor, name = tempfile.mkstemp(dir=self.directory, prefix=".writing-")
+        descriptor, name = tempfile.mkstemp(dir=self.directory, prefix=_TEMPORARY)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 for piece in pieces:
@@ -125,7 +132,10 @@ class ComponentCache:
         return code
 
     def put(self, digest: str, fingerprint: str, code: bytes) -> None:
-        """Stores compiled code. A cache that can't be written (a full disk) is no error."""
+        """Stores compiled code, and makes room for it by deleting what was not used for longest.
+
+        A cache that can't be written (a full disk) is no error.
+        """
         path = self._path(digest, fingerprint)
         with contextlib.suppress(OSError):
             temporary = self._write_temporary(self._mac(path, code), code)
@@ -133,6 +143,20 @@ class ComponentCache:
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
+
+        self._make_room()
+
+    def _make_room(self) -> None:
+        used = 0
+        for entry in self.entries()[1:]:
+            used += entry.size
+            if used > self._most_bytes:
+                with contextlib.suppress(OSError):
+                    entry.path.unlink()
+        for left_over in self.directory.glob(f"{_TEMPORARY}*"):
+            with contextlib.suppress(OSError):  # of a process that was killed
+                if time.time() - left_over.stat().st_mtime > _TEMPORARY_SECONDS:
+                    left_over.unlink()
 
     def entries(self) -> list[CacheEntry]:
         """What is stored, most recently used first."""
@@ -155,6 +179,6 @@ class ComponentCache:
         for entry in self.entries():
             entry.path.unlink(missing_ok=True)
             freed += entry.size
-        for left_over in self._files(".writing-*"):
+        for left_over in self._files(f"{_TEMPORARY}*"):
             left_over.unlink(missing_ok=True)
         return freed

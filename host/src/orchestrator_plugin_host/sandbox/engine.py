@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Final
 
-from wasmtime import Config, Engine
+from wasmtime import Engine
 
 from . import _capi
+from .config import make_engine
 from .signals import SignalGuard
 
 TICK_SECONDS: Final = 0.01
 """How often a running guest is asked whether it should go on."""
 
-MAX_WASM_STACK: Final = 512 * 1024
-"""Bytes of a thread's stack that guests may use; worker threads are made large enough for it."""
-
-_SETTINGS: Final = {
-    "consume_fuel": True,
-    "epoch_interruption": True,
-    "max_wasm_stack": MAX_WASM_STACK,
-    "wasm_threads": False,
-    "shared_memory": False,
-    "wasm_memory64": False,
-    "wasm_exceptions": False,
-    "wasm_function_references": False,
-    "wasm_gc": False,
-    "gc_support": False,
-    "wasm_stack_switching": False,
-    "wasm_wide_arithmetic": False,
-    "wasm_custom_page_sizes": False,
-    "wasm_relaxed_simd": False,
-    "wasm_multi_memory": True,
-    "strategy": "cranelift",
-}
-
 
 class SandboxEngine:
-    """A wasmtime engine with the settings that untrusted guests need.
-
-    `fingerprint` changes with anything that makes compiled code another: the wasmtime version, the
-    settings, the machine.
-    """
+    """A wasmtime engine with the settings that untrusted guests need, and its clock."""
 
     def __init__(self) -> None:
-        _capi.check_layout()
-        config = Config()
-        for name, value in _SETTINGS.items():
-            setattr(config, name, value)
-        _capi.configure(config)
-        self.engine = Engine(config)
-        facts = [
-            version("wasmtime"),
-            _SETTINGS,
-            platform.machine(),
-            platform.system(),
-            "without names",
-        ]
-        self.fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        self.engine = make_engine()
         self._ticker = _Ticker(self.engine)
         self._signals = SignalGuard()
 

@@ -1,31 +1,27 @@
-"""What a component may call: the host's side of `log`, `abort`, `clock` and `random`.
-
-Every import goes through one guard. Whatever is raised in it, `BaseException` included, is kept
-with the instance and ends the guest's call; it never reaches wasmtime, where it would end the
-process, nor another thread.
-"""
+"""The host's side of `log`, `abort`, `clock` and `random`: what a guest's call of them does."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator_plugin_sdk import DocumentError, LogEvent, unpack
 from orchestrator_plugin_sdk.payload import from_text
 
 from ..calls import Call
 from ..documents import validate
-from ..errors import PluginOutputError
-from ..wit import Function, full_name, read_contract
-from . import _capi
-from .values import lifter, lowerer
-
-if TYPE_CHECKING:
-    from .instance import Instance
+from ..errors import LogLimitError, PluginOutputError
+from .values import ValueMismatchError, ValueTooLargeError
 
 _MAX_RANDOM_BYTES = 65_536
+
+
+def room_for(document_bytes: int) -> int:
+    """Bytes that a string may have whose document has at most `document_bytes`: in `latin1` a byte
+    takes up to two. Never less than a message of an error takes."""
+    return document_bytes * 2 + 65_536
 
 
 def payload_bytes(payload: tuple[str, Any]) -> bytes:
@@ -73,56 +69,35 @@ def _get_bytes(call: Call, length: int) -> bytes:
     return os.urandom(length)
 
 
-_HANDLERS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
-    "log": {"emit": _emit},
-    "abort": {"is-aborted": _is_aborted},
-    "clock": {"wall-now": _wall_now, "monotonic-now": _monotonic_now, "sleep": _sleep},
-    "random": {"get-bytes": _get_bytes},
+_HANDLERS: Mapping[tuple[str, str], Callable[..., Any]] = {
+    ("log", "emit"): _emit,
+    ("abort", "is-aborted"): _is_aborted,
+    ("clock", "wall-now"): _wall_now,
+    ("clock", "monotonic-now"): _monotonic_now,
+    ("clock", "sleep"): _sleep,
+    ("random", "get-bytes"): _get_bytes,
 }
 
 
-def _guarded(
-    handler: Callable[..., Any], function: Function, instances: Mapping[int, Instance]
-) -> Callable[..., int]:
-    always = handler is _is_aborted  # a guest that asks is to get its answer
-    lifts = [lifter(one) for _, one in function.params]
-    lower = None if function.result is None else lowerer(function.result)
-
-    def callback(
-        data: Any, context: int, kind: Any, arguments: int, count: int, results: int, n: int
-    ) -> int:
-        instance = None
+def import_error(call: Call, error: BaseException) -> BaseException:
+    """What ends the call when an import raised `error`, or could not read what it was passed."""
+    if isinstance(error, ValueTooLargeError):
         try:
-            instance = instances[context]
-            if not always:
-                instance.call.check_running()
-            values = [lift(arguments + i * _capi.VAL_SIZE) for i, lift in enumerate(lifts)]
-            result = handler(instance.call, *values)
-            if lower is not None:
-                lower(result, results)
-        except BaseException as error:
-            if instance is not None:
-                instance.pending = error
-            return _capi.error_new("the host ended the call")
-        return 0
-
-    return callback
-
-
-def make_linker(engine: Any, instances: Mapping[int, Instance]) -> _capi.Linker:
-    """A linker with every import of the contract, for the instances that the mapping holds, by
-    the address of their store's context."""
-    linker = _capi.Linker(engine)
-    interfaces = read_contract().interfaces
-    for name, handlers in _HANDLERS.items():
-        interface = interfaces[full_name(name)]
-        linker.define(
-            interface.name,
-            {
-                function: _guarded(handlers[function], interface.functions[function], instances)
-                for function in interface.functions
-            },
+            call.check_log_bytes(error.size)
+        except LogLimitError as limit:
+            return limit
+    if isinstance(error, (ValueTooLargeError, ValueMismatchError, UnicodeDecodeError)):
+        return PluginOutputError(
+            f"plugin {call.plugin!r} passed an import a value that is not of the contract: {error}"
         )
-    # Types alone; components name it because the other interfaces use it.
-    linker.define(full_name("types"), {})
-    return linker
+    return error
+
+
+def answer_import(call: Call, interface: str, function: str, values: list[Any]) -> Any:
+    """What an import of a guest gives, in the middle of `call`.
+
+    Raises why the call must end, if it must; a guest that asks whether it must is told.
+    """
+    if function != "is-aborted":
+        call.check_running()
+    return _HANDLERS[interface, function](call, *values)

@@ -1,136 +1,172 @@
-"""Loaded components and their instances: a store each, one user at a time, gone after a trap."""
+"""Instances of a component: a store each, one user at a time, gone after a trap.
+
+Two kinds with one interface: `ThreadInstance` runs its guest on the calling thread of this process,
+`processes.ProcessInstance` in a process of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import c_uint64
-from dataclasses import dataclass, field
 from typing import Any
 
-from wasmtime.component import Component
-
 from ..calls import Call
-from ..errors import (
-    FuelExhaustedError,
-    MemoryLimitError,
-    PluginError,
-    PluginOutputError,
-    PluginTrapError,
-)
-from ..limits import UNITS
-from ..wit import World
+from ..errors import DocumentTooLargeError, PluginOutputError
+from ..limits import UNITS, Limits
 from . import _capi
 from .engine import SandboxEngine
-from .imports import make_linker
-from .values import Lift, Lower, ValueMismatchError, lifter, lowerer
-
-_TRAPS: Mapping[int, str] = {
-    0: "stack overflow",
-    1: "out-of-bounds memory access",
-    2: "misaligned atomic access",
-    3: "out-of-bounds table access",
-    4: "indirect call to null",
-    5: "indirect call of another type",
-    6: "integer overflow",
-    7: "integer division by zero",
-    8: "invalid conversion to integer",
-    9: "unreachable",
-    10: "interrupted",
-    11: "out of fuel",
-}
-
-# wasmtime's words for a store's limits, when it makes an instance.
-_LIMIT_MESSAGES = (
-    ("memory minimum size", "memory_bytes", "wants more memory than it may have"),
-    ("memory count too high", "memories", "wants more memories than it may have"),
-    ("instance count too high", "core_instances", "wants more core instances than it may have"),
-    ("table count too high", "tables", "wants more tables than it may have"),
-    ("table minimum size", "table_elements", "wants a larger table than it may have"),
-)
+from .failures import failure
+from .guest import Guest, LoadedComponent, StoreLimits
+from .imports import answer_import, import_error, room_for
+from .linking import make_linker
+from .values import ValueMismatchError, ValueTooLargeError
 
 
-@dataclass(frozen=True, slots=True)
-class _Export:
-    """One function of a component: where it is, and how its values move."""
+class Instance(ABC):
+    """One instance of a component, initialised or not. Used by one thread at a time.
 
-    index: Any
-    lowers: tuple[Lower, ...]
-    lift: Lift | None
-
-
-@dataclass(frozen=True)
-class LoadedComponent:
-    """A component, compiled and compared with its world. Shared by threads and instances.
-
-    `memories` is how many linear memories it defines.
+    `call` is whose limits hold and who gets the log. `usable` is false once the instance must not
+    be entered again.
     """
 
-    component: Component
-    world: World
-    memories: int
-    exports: Mapping[tuple[str, str], _Export] = field(repr=False, default_factory=dict)
+    call: Call
+    usable: bool
 
-    @classmethod
-    def of(cls, component: Component, world: World, memories: int) -> LoadedComponent:
-        """Looks up the functions of a component that has been compared with `world`."""
-        exports = {}
-        for interface_name, interface in world.exports.items():
-            interface_index = component.get_export_index(interface_name)
-            for name, function in interface.functions.items():
-                exports[interface_name, name] = _Export(
-                    component.get_export_index(name, interface_index),
-                    tuple(lowerer(one) for _, one in function.params),
-                    None if function.result is None else lifter(function.result),
-                )
-        return cls(component, world, memories, exports)
+    @abstractmethod
+    def begin(self, call: Call) -> None:
+        """Makes `call` the one whose limits hold and who gets the log, with its whole fuel."""
+
+    @abstractmethod
+    def invoke(self, interface: str, name: str, *arguments: Any) -> Any:
+        """Calls an exported function; gives the result as in `values`.
+
+        Raises `PluginError`, or whatever an import raised. After either the instance is not usable.
+        """
+
+    @abstractmethod
+    def drop(self, resource: int) -> None:
+        """Drops a resource that a function gave, running its destructor if the store is usable."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees the instance: at once, or when its guest, which can't be stopped, comes back."""
+
+
+def in_use() -> RuntimeError:
+    """The error of a second user of an instance."""
+    return RuntimeError("an instance can't be entered while its guest runs, nor once it is closed")
+
+
+def store_limits(limits: Limits) -> StoreLimits:
+    """What the limits allow a store to hold."""
+    return StoreLimits(
+        limits.memory_bytes,
+        limits.memories,
+        limits.core_instances,
+        limits.tables,
+        limits.table_elements,
+    )
+
+
+def output_error(call: Call, name: str, error: Exception) -> PluginOutputError:
+    """The error of an answer that is not of the contract."""
+    return PluginOutputError(
+        f"plugin {call.plugin!r} answered {name} with a value that is not of the contract: {error}"
+    )
+
+
+def too_large(call: Call, size: int) -> DocumentTooLargeError:
+    """The error of an answer that is too large even to be copied."""
+    return DocumentTooLargeError(
+        call.plugin,
+        "document_out_bytes",
+        call.limits.document_out_bytes,
+        UNITS["document_out_bytes"],
+        f"gave a value of {size:,} bytes",
+    )
 
 
 class Sandbox:
-    """The engine, the imports, and the instances that are alive: one for each host."""
+    """The engine, the imports, and the instances that are alive: one for each host.
+
+    Answers the imports of the instances in this process, by the address of their store's context.
+    """
 
     def __init__(self) -> None:
         self.engine = SandboxEngine()
-        self.instances: dict[int, Instance] = {}
-        self.linker = make_linker(self.engine.engine, self.instances)
+        self.instances: dict[int, ThreadInstance] = {}
+        self._lock = threading.Lock()
+        self._linkers: dict[bool, _capi.Linker] = {}
+        self._closing = False
+
+    def linker(self, *, wasi: bool) -> _capi.Linker:
+        """The imports, with WASI or without."""
+        with self._lock:
+            if wasi not in self._linkers:
+                self._linkers[wasi] = make_linker(self.engine.engine, self, wasi=wasi)
+            return self._linkers[wasi]
+
+    def room(self, context: int) -> int:
+        """As `linking.Imports` says."""
+        return room_for(self.instances[context].call.limits.log_bytes)
+
+    def answer(self, context: int, interface: str, function: str, values: list[Any]) -> Any:
+        """As `linking.Imports` says."""
+        return answer_import(self.instances[context].call, interface, function, values)
+
+    def failed(self, context: int, error: BaseException) -> None:
+        """As `linking.Imports` says."""
+        instance = self.instances.get(context)
+        if instance is not None:
+            instance.pending = import_error(instance.call, error)
+
+    def left(self, context: int) -> None:
+        """An instance is gone."""
+        with self._lock:
+            self.instances.pop(context, None)
+        self._free_if_done()
 
     def close(self) -> None:
-        """Frees what is shared. All instances must be closed."""
+        """Frees what is shared, once the last instance is gone."""
+        self._closing = True
+        self._free_if_done()
+
+    def _free_if_done(self) -> None:
+        with self._lock:
+            if not self._closing or self.instances:
+                return
+            linkers, self._linkers = self._linkers, {}
         self.engine.close()
-        self.linker.close()
+        for linker in linkers.values():
+            linker.close()
 
 
-class Instance:
-    """One instance of a component, in a store of its own.
+class ThreadInstance(Instance):
+    """An instance whose guest runs on the threads that call it.
 
     `pending` is what was raised in an import, to be raised again where the call was made.
-    `usable` is false once the store must not be entered again.
     """
 
     def __init__(self, sandbox: Sandbox, loaded: LoadedComponent, call: Call) -> None:
         """Makes the instance, within `call`'s limits. Runs guest code; raises `PluginError`."""
         self._sandbox = sandbox
-        self._loaded = loaded
         self.call = call
         self.pending: BaseException | None = None
         self.usable = True
+        self._lock = threading.Lock()
         self._busy = False
-        self._functions: dict[tuple[str, str], _capi.Function] = {}
-        self._store = _capi.Store(sandbox.engine.engine, self._on_epoch)
-        limits = call.limits
-        memories = min(max(loaded.memories, 1), limits.memories)
-        self._store.limit(
-            memory_bytes=limits.memory_bytes // memories,
-            table_elements=limits.table_elements,
-            instances=limits.core_instances,
-            tables=limits.tables,
-            memories=memories,
-        )
-        sandbox.instances[self._store.context] = self
+        self._closed = False
+        limits = store_limits(call.limits)
+        linker = sandbox.linker(wasi=loaded.wasi)
+        self._guest = Guest(sandbox.engine.engine, loaded, limits, self._on_epoch)
+        sandbox.instances[self._guest.context] = self
         try:
             self.begin(call)
             with self._entered():
-                self._store.instantiate(sandbox.linker, loaded.component)
+                self._guest.instantiate(linker)
         except _capi.CapiError as error:
             self.close()
             raise self._failure(error, "instantiation") from None
@@ -139,81 +175,75 @@ class Instance:
             raise
 
     def begin(self, call: Call) -> None:
-        """Makes `call` the one whose limits hold and who gets the log, with its whole fuel."""
-        self.call = call
-        self._store.set_fuel(call.limits.fuel)
+        """As `Instance` says."""
+        with self._lock:
+            if self._busy or self._closed:
+                raise in_use()
+            self.call = call
+            self._guest.set_fuel(call.limits.fuel)
 
     def invoke(self, interface: str, name: str, *arguments: Any) -> Any:
-        """Calls an exported function; gives the result as in `values`.
-
-        Raises `PluginError`, or whatever an import raised. After either the instance is not usable.
-        """
-        export = self._loaded.exports[interface, name]
-        function = self._functions.get((interface, name))
-        if function is None:
-            function = self._store.function(
-                export.index, len(export.lowers), export.lift is not None
-            )
-            self._functions[interface, name] = function
+        """As `Instance` says."""
         self.call.check()
+        room = room_for(self.call.limits.document_out_bytes)
         try:
             with self._entered():
-                try:
-                    for i, lower in enumerate(export.lowers):
-                        lower(arguments[i], function.args + i * _capi.VAL_SIZE)
-                except BaseException:
-                    function.free_arguments()
-                    raise
-                function.call()
+                return self._guest.invoke(interface, name, arguments, room)
         except _capi.CapiError as error:
             self.usable = False
             raise self._failure(error, name) from None
-        if export.lift is None:
-            return None
-        try:
-            return export.lift(function.result)
+        except ValueTooLargeError as error:
+            self.usable = False
+            raise too_large(self.call, error.size) from None
         except (ValueMismatchError, UnicodeDecodeError) as error:
             self.usable = False
-            raise PluginOutputError(
-                f"plugin {self.call.plugin!r} answered {name} with a value that is not of the "
-                f"contract: {error}"
-            ) from None
-        finally:
-            function.free_result()
+            raise output_error(self.call, name, error) from None
 
     def drop(self, resource: int) -> None:
-        """Drops a resource that a function gave, running its destructor if the store is usable."""
+        """As `Instance` says."""
         if not self.usable:
             _capi.forget_resource(resource)
             return
         try:
             with self._entered():
-                self._store.drop_resource(resource)
+                self._guest.drop(resource)
         except _capi.CapiError as error:
             self.usable = False
             raise self._failure(error, "a resource's destructor") from None
 
     def close(self) -> None:
-        """Frees the store. No call may be under way."""
-        if self._busy:
-            raise RuntimeError("an instance can't be closed while its guest runs")
-        self.usable = False
-        self._sandbox.instances.pop(self._store.context, None)
-        self._functions.clear()
-        self._store.close()
+        """As `Instance` says."""
+        with self._lock:
+            self.usable = False
+            if self._closed:
+                return
+            self._closed = True
+            if self._busy:
+                return
+        self._free()
+
+    def _free(self) -> None:
+        context = self._guest.context
+        self._guest.close()
+        self._sandbox.left(context)
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
         """Around whatever runs the guest: one user at a time, and the clock runs."""
-        if self._busy:
-            raise RuntimeError("an instance can't be entered while its guest runs")
-        self._busy = True
+        with self._lock:
+            if self._busy or self._closed:
+                raise in_use()
+            self._busy = True
         try:
             with self._sandbox.engine.running():
-                self._store.set_epoch_deadline(1)
+                self._guest.set_epoch_deadline(1)
                 yield
         finally:
-            self._busy = False
+            with self._lock:
+                self._busy = False
+                closed = self._closed
+            if closed:
+                self._free()
 
     def _on_epoch(self, ticks: int) -> int:
         try:
@@ -229,31 +259,4 @@ class Instance:
         pending, self.pending = self.pending, None
         if pending is not None:
             return pending
-        plugin, limits = self.call.plugin, self.call.limits
-        if error.trap_code == _capi.TRAP_OUT_OF_FUEL:
-            return FuelExhaustedError(plugin, "fuel", limits.fuel, UNITS["fuel"], "ran out of fuel")
-        message = str(error)
-        if error.trap_code is None:
-            limited = self._limit_failure(message)
-            if limited is not None:
-                return limited
-        trap = "broken rules of the component model"
-        if error.trap_code is not None:
-            trap = _TRAPS.get(error.trap_code, f"trap {error.trap_code}")
-        cause = message.rpartition("Caused by:")[2].strip().splitlines()
-        detail = f" ({cause[-1].strip()})" if error.trap_code is None and cause else ""
-        return PluginTrapError(
-            f"plugin {plugin!r} crashed in {doing}: {trap}{detail}; its instance was thrown away. "
-            f"If it ran out of memory (it has {limits.memory_bytes:,} bytes), raise "
-            "Limits(memory_bytes=…)",
-            trap,
-        )
-
-    def _limit_failure(self, message: str) -> PluginError | None:
-        limits = self.call.limits
-        for words, name, what in _LIMIT_MESSAGES:
-            if words in message:
-                return MemoryLimitError(
-                    self.call.plugin, name, getattr(limits, name), UNITS[name], what
-                )
-        return None
+        return failure(self.call, error.trap_code, str(error), doing)

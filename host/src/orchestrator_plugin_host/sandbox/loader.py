@@ -1,62 +1,143 @@
-"""From an admitted component's bytes to one that can be instantiated: cached, or compiled."""
+"""From an admitted component to one that instances can be made of: cached, or compiled."""
 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
+from collections import deque
 from pathlib import Path
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
-from ..component_file import ComponentFile, without_names
+from ..calls import Call
+from ..component_file import ComponentFile
 from ..errors import InvalidComponentError
+from ..limits import Limits
+from ..settings import Tier
 from ..wit import World
 from . import _capi
 from .cache import ComponentCache
-from .engine import SandboxEngine
-from .instance import LoadedComponent
+from .compiler import compile_component, type_error
+from .config import fingerprint
+from .guest import LoadedComponent
+from .instance import Instance, Sandbox, ThreadInstance
+from .processes import ProcessInstance, StoredCode
 from .typecheck import ComponentTypeError, check_component
+
+_RECENT: Final = 8
+"""Components kept in memory for the next who loads them."""
+
+
+class Template(ABC):
+    """What instances of one component are made of, in one tier."""
+
+    @abstractmethod
+    def instance(self, call: Call) -> Instance:
+        """A new instance, made within `call`'s limits, on the calling thread. Runs guest code.
+
+        Raises `PluginError`.
+        """
+
+
+class _ThreadTemplate(Template):
+    def __init__(self, sandbox: Sandbox, loaded: LoadedComponent) -> None:
+        self._sandbox = sandbox
+        self._loaded = loaded
+
+    def instance(self, call: Call) -> Instance:
+        return ThreadInstance(self._sandbox, self._loaded, call)
+
+
+class _ProcessTemplate(Template):
+    def __init__(self, stored: StoredCode) -> None:
+        self._stored = stored
+
+    def instance(self, call: Call) -> Instance:
+        return ProcessInstance(self._stored, call)
 
 
 class ComponentLoader:
-    """Compiles components, each at most once, and keeps them on disk. Thread-safe."""
+    """Compiles components, each at most once, and keeps them on disk. Thread-safe.
 
-    def __init__(self, engine: SandboxEngine, directory: Path) -> None:
-        self._engine = engine
-        self._cache = ComponentCache(directory)
+    What is loaded stays in memory as long as a plugin that was made of it, the last few longer.
+    """
+
+    def __init__(self, sandbox: Sandbox, directory: Path, cache_bytes: int) -> None:
+        """`cache_bytes` is what `directory` may grow to. Raises `CacheError`."""
+        self._sandbox = sandbox
+        self._cache = ComponentCache(directory, cache_bytes)
+        self._fingerprint = fingerprint()
         self._lock = threading.Lock()
-        self._loaded: dict[tuple[str, str], LoadedComponent] = {}
+        self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
+        self._loaded: WeakValueDictionary[Any, Template] = WeakValueDictionary()
+        self._recent: deque[Template] = deque(maxlen=_RECENT)
 
-    def load(self, plugin: str, file: ComponentFile, world: World) -> LoadedComponent:
+    def load(
+        self,
+        plugin: str,
+        file: ComponentFile,
+        world: World,
+        wasi: frozenset[str],
+        limits: Limits,
+        tier: Tier,
+        given_up: threading.Event,
+    ) -> Template:
         """A component, compiled and compared with its world, type for type.
 
-        Raises `InvalidComponentError`.
+        `wasi` are the interfaces of WASI that it was admitted with; `given_up` ends compiling.
+        Raises `InvalidComponentError`, `CompileLimitError`, `CompilerLostError`.
         """
-        key = (file.digest, world.name)
-        with self._lock:  # one compilation at a time: it uses every core by itself
-            if key not in self._loaded:
-                self._loaded[key] = self._load(plugin, file, world)
-            return self._loaded[key]
+        key = (file.digest, world.name, wasi, tier)
+        with self._lock:
+            of_file = self._locks.setdefault(file.digest, _Lock())
+        with of_file.lock:  # whoever else loads it waits, and finds it
+            found = self._loaded.get(key)
+            if found is None:
+                found = self._load(plugin, file, world, wasi, limits, tier, given_up)
+                self._loaded[key] = found
+                self._recent.append(found)
+            return found
 
-    def _load(self, plugin: str, file: ComponentFile, world: World) -> LoadedComponent:
+    def _load(
+        self,
+        plugin: str,
+        file: ComponentFile,
+        world: World,
+        wasi: frozenset[str],
+        limits: Limits,
+        tier: Tier,
+        given_up: threading.Event,
+    ) -> Template:
+        code = self._cache.get(file.digest, self._fingerprint)
         component = None
-        stored = self._cache.get(file.digest, self._engine.fingerprint)
-        try:
-            if stored is not None:
-                component = _capi.deserialize_component(self._engine.engine, stored)
-        except _capi.CapiError:
-            stored = None  # not of this engine after all: compile it anew
+        if code is not None and tier == "thread":
+            component = self._deserialized(code)  # none if not of this engine after all
+        if code is None or (component is None and tier == "thread"):
+            code = compile_component(plugin, file, world, wasi, limits, given_up)
+            self._cache.put(file.digest, self._fingerprint, code)
+        if tier == "process":
+            return _ProcessTemplate(StoredCode(world, wasi, file.contents.memories, code))
+        component = component or self._deserialized(code)
         if component is None:
-            try:
-                component = _capi.compile_component(self._engine.engine, without_names(file.data))
-            except _capi.CapiError as error:
-                raise InvalidComponentError(
-                    f"plugin {plugin!r} is not a valid component for this host: {error}"
-                ) from None
+            raise InvalidComponentError(f"plugin {plugin!r} was compiled for another engine")
         try:
-            check_component(self._engine.engine, component, world)
+            check_component(self._sandbox.engine.engine, component, world, wasi)
         except ComponentTypeError as error:
-            raise InvalidComponentError(
-                f"plugin {plugin!r} is not of the world {world.name!r}: {error}. Build it against "
-                "the WIT files of this version of the host"
-            ) from None
-        if stored is None:
-            self._cache.put(file.digest, self._engine.fingerprint, bytes(component.serialize()))
-        return LoadedComponent.of(component, world, file.memories)
+            raise type_error(plugin, world, str(error)) from None
+        loaded = LoadedComponent.of(
+            component, world, memories=file.contents.memories, wasi=bool(wasi)
+        )
+        return _ThreadTemplate(self._sandbox, loaded)
+
+    def _deserialized(self, code: bytes) -> Any:
+        try:
+            return _capi.deserialize_component(self._sandbox.engine.engine, code)
+        except _capi.CapiError:
+            return None
+
+
+class _Lock:
+    """A lock that can be referred to weakly."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()

@@ -16,7 +16,8 @@ from ..errors import SignalsTakenError
 from ..limits import Limits
 from ..wit import Function, Interface, ResultType, World, full_name, read_contract
 from . import _capi
-from .instance import Instance, LoadedComponent, Sandbox
+from .guest import LoadedComponent
+from .instance import Sandbox, ThreadInstance
 from .values import Err, Ok
 
 _WAT: Final = """
@@ -85,8 +86,8 @@ def check_round_trip(sandbox: Sandbox) -> None:
     world = World("self-check", {}, {"check": interface})
     try:
         component = _capi.compile_component(sandbox.engine.engine, bytes(wat2wasm(_WAT)))
-        loaded = LoadedComponent.of(component, world, memories=1)
-        instance = Instance(sandbox, loaded, Call("self-check", Limits(), PluginContext()))
+        loaded = LoadedComponent.of(component, world, memories=1, wasi=False)
+        instance = ThreadInstance(sandbox, loaded, Call("self-check", Limits(), PluginContext()))
         try:
             answers: list[Any] = [
                 instance.invoke("check", "echo", payload) for payload in _PAYLOADS

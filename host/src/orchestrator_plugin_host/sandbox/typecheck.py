@@ -7,7 +7,7 @@ component is compared with the contract, recursively, before any of it runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from wasmtime import Engine
@@ -41,12 +41,20 @@ class ComponentTypeError(Exception):
     """The component is not of the world it should be. The message says where it differs."""
 
 
-def check_component(engine: Engine, component: wt.Component, world: World) -> None:
+def check_component(
+    engine: Engine, component: wt.Component, world: World, wasi: Collection[str]
+) -> None:
     """Raises `ComponentTypeError` unless the component's imports are among the world's and its
-    exports are the world's, with the same types."""
+    exports are the world's, with the same types.
+
+    It may also import the interfaces of `wasi`; wasmtime, which gives them, compares their types
+    itself when it makes an instance.
+    """
     types = full_name("types")
     allowed = {**world.imports, types: read_contract().interfaces[types]}
     for name, item in _items(component.type.imports(engine)).items():
+        if name in wasi and isinstance(item, wt.ComponentInstanceType):
+            continue
         if name not in allowed:
             raise ComponentTypeError(f"it imports {name!r}, which the host does not give")
         _check_interface(engine, f"import {name}", item, allowed[name], complete=False)

@@ -43,14 +43,22 @@ from . import _capi
 _VAL = Struct("<B7xQQQ")
 _ENTRY_NAME = Struct("<QQ")
 
-Lift = Callable[[int], Any]
-"""Reads the value at an address."""
+Lift = Callable[[int, int], Any]
+"""Reads the value at an address, no string or list of which may have more bytes than this."""
 Lower = Callable[[Any, int], None]
 """Writes a value to zeroed memory at an address."""
 
 
 class ValueMismatchError(Exception):
     """A value is not of the kind that its type says."""
+
+
+class ValueTooLargeError(Exception):
+    """A string or list has more bytes than there is room for. It was not copied."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"a value of {size:,} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def lifter(wanted: Type) -> Lift:
     if isinstance(wanted, EnumType):
         names = frozenset(wanted.names)
 
-        def lift_enum(address: int) -> str:
+        def lift_enum(address: int, room: int) -> str:
             size, data, _ = _read(address, _capi.KIND_ENUM)
             return _one_of(names, size, data)
 
@@ -94,9 +102,9 @@ def lifter(wanted: Type) -> Lift:
     if isinstance(wanted, OptionType):
         some = lifter(wanted.some)
 
-        def lift_option(address: int) -> Any:
+        def lift_option(address: int, room: int) -> Any:
             payload, _, _ = _read(address, _capi.KIND_OPTION)
-            return some(payload) if payload else None
+            return some(payload, room) if payload else None
 
         return lift_option
     if isinstance(wanted, ResultType):
@@ -107,7 +115,7 @@ def lifter(wanted: Type) -> Lift:
         return _lift_record(wanted)
     if isinstance(wanted, HandleType):
 
-        def lift_resource(address: int) -> int:
+        def lift_resource(address: int, room: int) -> int:
             _read(address, _capi.KIND_RESOURCE)
             return _capi.take_resource(address)
 
@@ -122,29 +130,33 @@ def _one_of(names: frozenset[str], size: int, data: int) -> str:
     return name
 
 
-def _lift_bool(address: int) -> bool:
+def _lift_bool(address: int, room: int) -> bool:
     return bool(_read(address, _capi.KIND_BOOL)[0] & 0xFF)
 
 
-def _lift_u8(address: int) -> int:
+def _lift_u8(address: int, room: int) -> int:
     return _read(address, _capi.KIND_U8)[0] & 0xFF
 
 
-def _lift_u32(address: int) -> int:
+def _lift_u32(address: int, room: int) -> int:
     return _read(address, _capi.KIND_U32)[0] & 0xFFFFFFFF
 
 
-def _lift_u64(address: int) -> int:
+def _lift_u64(address: int, room: int) -> int:
     return _read(address, _capi.KIND_U64)[0]
 
 
-def _lift_string(address: int) -> str:
+def _lift_string(address: int, room: int) -> str:
     size, data, _ = _read(address, _capi.KIND_STRING)
+    if size > room:
+        raise ValueTooLargeError(size)
     return string_at(data, size).decode("utf-8") if size else ""
 
 
-def _lift_bytes(address: int) -> bytes:
+def _lift_bytes(address: int, room: int) -> bytes:
     size, data, _ = _read(address, _capi.KIND_LIST)
+    if size > room:
+        raise ValueTooLargeError(size)
     if not size:
         return b""
     values = string_at(data, size * _capi.VAL_SIZE)
@@ -162,20 +174,20 @@ _PRIMITIVE_LIFTS: dict[str, Lift] = {
 }
 
 
-def _payload(wanted: Type | None, address: int) -> Any:
+def _payload(wanted: Type | None, address: int, room: int) -> Any:
     if wanted is None or not address:
         if (wanted is None) != (not address):
             raise ValueMismatchError("a case has a value that it should not have, or lacks one")
         return None
-    return lifter(wanted)(address)
+    return lifter(wanted)(address, room)
 
 
 def _lift_result(wanted: ResultType) -> Lift:
-    def lift(address: int) -> Ok | Err:
+    def lift(address: int, room: int) -> Ok | Err:
         is_ok, payload, _ = _read(address, _capi.KIND_RESULT)
         if is_ok & 0xFF:
-            return Ok(_payload(wanted.ok, payload))
-        return Err(_payload(wanted.err, payload))
+            return Ok(_payload(wanted.ok, payload, room))
+        return Err(_payload(wanted.err, payload, room))
 
     return lift
 
@@ -184,10 +196,10 @@ def _lift_variant(wanted: VariantType) -> Lift:
     cases = dict(wanted.cases)
     names = frozenset(cases)
 
-    def lift(address: int) -> tuple[str, Any]:
+    def lift(address: int, room: int) -> tuple[str, Any]:
         size, data, payload = _read(address, _capi.KIND_VARIANT)
         name = _one_of(names, size, data)
-        return name, _payload(cases[name], payload)
+        return name, _payload(cases[name], payload, room)
 
     return lift
 
@@ -195,7 +207,7 @@ def _lift_variant(wanted: VariantType) -> Lift:
 def _lift_record(wanted: RecordType) -> Lift:
     fields = [(name, name.encode(), lifter(one)) for name, one in wanted.fields]
 
-    def lift(address: int) -> dict[str, Any]:
+    def lift(address: int, room: int) -> dict[str, Any]:
         size, data, _ = _read(address, _capi.KIND_RECORD)
         if size != len(fields):
             raise ValueMismatchError(f"expected a record of {len(fields)} fields, got {size}")
@@ -205,7 +217,7 @@ def _lift_record(wanted: RecordType) -> Lift:
             length, text = _ENTRY_NAME.unpack(string_at(entry, 16))
             if length != len(encoded) or string_at(text, length) != encoded:
                 raise ValueMismatchError(f"expected the field {name!r}")
-            made[name] = lift_field(entry + _capi.RECORD_VALUE_OFFSET)
+            made[name] = lift_field(entry + _capi.RECORD_VALUE_OFFSET, room)
         return made
 
     return lift

@@ -1,0 +1,85 @@
+"""Compiling a component, in a process of its own that is bounded in time and memory.
+
+Compiling is work that an attacker chooses, on bytes that an attacker wrote. What comes back is
+native code, compared with its world already.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from ..component_file import ComponentFile
+from ..errors import (
+    CompileLimitError,
+    CompilerLostError,
+    InvalidComponentError,
+    PluginAbortedError,
+    PluginOutputError,
+)
+from ..limits import UNITS, Limits
+from ..wit import World
+from .worker.spawn import Worker, WorkerGoneError
+
+_MOST: Final = 1 << 32
+
+
+def type_error(plugin: str, world: World, difference: str) -> InvalidComponentError:
+    """The error of a component that is not of its world, type for type."""
+    return InvalidComponentError(
+        f"plugin {plugin!r} is not of the world {world.name!r}: {difference}. Build it against "
+        "the WIT files of this version of the host"
+    )
+
+
+def compile_component(
+    plugin: str,
+    file: ComponentFile,
+    world: World,
+    wasi: frozenset[str],
+    limits: Limits,
+    given_up: threading.Event,
+) -> bytes:
+    """The code of a component, for an engine of `config.make_engine`.
+
+    `given_up` ends it. Raises `InvalidComponentError`, `CompileLimitError`, `CompilerLostError` or
+    `PluginAbortedError`.
+    """
+    until = time.monotonic() + limits.compile_ms / 1000
+
+    def limit_error(name: str, what: str) -> CompileLimitError:
+        return CompileLimitError(plugin, name, getattr(limits, name), UNITS[name], what)
+
+    def go_on() -> None:
+        if given_up.is_set():
+            raise PluginAbortedError(f"plugin {plugin!r}: loading was cancelled")
+        if time.monotonic() > until:
+            raise limit_error("compile_ms", "took too long to compile")
+
+    try:
+        with Worker() as worker:
+            worker.send(
+                ["compile", file.data, world.name, sorted(wasi), limits.compile_memory_bytes],
+                go_on,
+            )
+            match worker.receive(_MOST, go_on):
+                case ["compiled", bytes(code)]:
+                    return code
+                case ["invalid", str(why)]:
+                    raise InvalidComponentError(
+                        f"plugin {plugin!r} is not a valid component for this host: {why}"
+                    )
+                case ["types", str(why)]:
+                    raise type_error(plugin, world, why)
+                case _:
+                    raise PluginOutputError(f"the compiler of plugin {plugin!r} makes no sense")
+    except WorkerGoneError as error:
+        if error.out_of_memory:
+            raise limit_error(
+                "compile_memory_bytes", "needs too much memory to be compiled"
+            ) from None
+        raise CompilerLostError(
+            f"plugin {plugin!r} could not be compiled, its compiler ended: {error}. Nothing was "
+            "stored; loading it again tries again"
+        ) from None

@@ -1,0 +1,64 @@
+"""How wasmtime is configured for untrusted guests, wherever they run or are compiled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from typing import Final
+
+from wasmtime import Config, Engine
+
+from . import _capi
+
+MAX_WASM_STACK: Final = 512 * 1024
+"""Bytes of a thread's stack that guests may use; threads are made large enough for it."""
+
+GUEST_THREAD_STACK: Final = MAX_WASM_STACK + 4 * 1024 * 1024
+"""Bytes of stack of a thread that calls guests."""
+
+_SETTINGS: Final = {
+    "consume_fuel": True,
+    "epoch_interruption": True,
+    "max_wasm_stack": MAX_WASM_STACK,
+    "wasm_threads": False,
+    "shared_memory": False,
+    "wasm_memory64": False,
+    "wasm_exceptions": False,
+    "wasm_function_references": False,
+    "wasm_gc": False,
+    "gc_support": False,
+    "wasm_stack_switching": False,
+    "wasm_wide_arithmetic": False,
+    "wasm_custom_page_sizes": False,
+    "wasm_relaxed_simd": False,
+    "wasm_multi_memory": True,
+    "strategy": "cranelift",
+}
+
+
+def make_engine() -> Engine:
+    """An engine with the settings that untrusted guests need.
+
+    Raises `RuntimeError` if this wasmtime is not the one that the host was built for.
+    """
+    _capi.check_layout()
+    config = Config()
+    for name, value in _SETTINGS.items():
+        setattr(config, name, value)
+    _capi.configure(config)
+    return Engine(config)
+
+
+def fingerprint() -> str:
+    """Changes with anything that makes compiled code another: the wasmtime version, the settings,
+    the machine."""
+    facts = [
+        version("wasmtime"),
+        _SETTINGS,
+        platform.machine(),
+        platform.system(),
+        "without names",
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

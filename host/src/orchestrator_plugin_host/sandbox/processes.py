@@ -1,0 +1,247 @@
+"""Instances of the `process` tier: the guest runs in a worker process, one for each instance.
+
+The host keeps what matters: the caller's logger, the clock and the deadline. When time is up, or
+the caller gives up, the worker is killed, whatever it does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, field
+from typing import Any, Final
+
+from ..calls import Call
+from ..errors import PluginError, PluginOutputError, WorkerLostError
+from ..wit import World
+from .compiler import type_error
+from .failures import failure
+from .imports import answer_import, import_error, room_for
+from .instance import Instance, in_use, output_error, store_limits, too_large
+from .linking import import_function
+from .values import ValueMismatchError, ValueTooLargeError
+from .worker.spawn import Worker, WorkerGoneError
+from .worker.wire import reader, to_wire
+
+_ENVELOPE_BYTES: Final = 65_536
+"""What a message may have besides the one document in it."""
+_WORKER_BYTES: Final = 256 * 1024 * 1024
+"""Data that a worker may hold besides its guest's memories and the documents on their way."""
+
+
+@dataclass
+class StoredCode:
+    """A component's compiled code, for workers to map. The file is gone once this is."""
+
+    world: World
+    wasi: frozenset[str]
+    memories: int
+    code: bytes = field(repr=False)
+    _descriptor: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if not hasattr(os, "memfd_create"):
+            return
+        # Sealed: what was authenticated is what runs.
+        descriptor = os.memfd_create("plugin-code", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(self.code)
+            _seal(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        self.code = b""
+
+    def worker(self) -> Worker:
+        """A new worker, that has the code's file. Raises `WorkerGoneError`."""
+        return Worker(self._descriptor)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether workers have the code as a file, or must be sent it."""
+        return self._descriptor is not None
+
+    def __del__(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _seal(descriptor: int) -> None:
+    import fcntl
+
+    everything = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, everything)
+
+
+class ProcessInstance(Instance):
+    """An instance in a worker process of its own.
+
+    `confined` names what the system let be taken from the worker.
+    """
+
+    def __init__(self, stored: StoredCode, call: Call) -> None:
+        """Starts the worker and makes the instance, within `call`'s limits.
+
+        Raises `PluginError`.
+        """
+        self._world = stored.world
+        self.call = call
+        self.usable = True
+        self._asking = threading.Lock()
+        self.confined: tuple[str, ...] = ()
+        try:
+            self._worker = stored.worker()
+        except WorkerGoneError as error:
+            raise self._lost(error, "instantiation") from None
+        try:
+            self._start(stored)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, stored: StoredCode) -> None:
+        limits = self.call.limits
+        memory = (
+            limits.memory_bytes
+            + 4 * (limits.document_in_bytes + limits.document_out_bytes)
+            + _WORKER_BYTES
+        )
+        run = ["run", self._world.name, sorted(stored.wasi), stored.memories, memory]
+        try:
+            self._worker.send(run, self.call.check)
+            if not stored.mapped:
+                self._worker.send(stored.code, self.call.check)
+            match self._worker.receive(_ENVELOPE_BYTES, self.call.check):
+                case ["ready", list(confined)]:
+                    self.confined = tuple(map(str, confined))
+                case ["types", str(why)]:
+                    raise type_error(self.call.plugin, self._world, why)
+                case _:
+                    raise self._nonsense()
+        except WorkerGoneError as error:
+            raise self._lost(error, "instantiation") from None
+        room = room_for(limits.log_bytes)
+        request = ["instantiate", list(astuple(store_limits(limits))), limits.fuel, room]
+        self._ask(request, "instantiation", lambda answer: None, 0)
+
+    def begin(self, call: Call) -> None:
+        """As `Instance` says."""
+        self.call = call
+
+    def invoke(self, interface: str, name: str, *arguments: Any) -> Any:
+        """As `Instance` says."""
+        self.call.check()
+        limits = self.call.limits
+        room = room_for(limits.document_out_bytes)
+        request = ["invoke", interface, name, limits.fuel, room, room_for(limits.log_bytes)]
+        request.append([to_wire(one) for one in arguments])
+        result = self._world.exports[interface].functions[name].result
+        return self._ask(request, name, reader(result), room)
+
+    def drop(self, resource: int) -> None:
+        """As `Instance` says."""
+        if self.usable:
+            request = ["drop", resource, self.call.limits.fuel]
+            self._ask(request, "a resource's destructor", lambda answer: None, 0)
+
+    def close(self) -> None:
+        """As `Instance` says: ends the worker."""
+        self.usable = False
+        self._worker.close()
+
+    @property
+    def pid(self) -> int:
+        """The number of the worker process."""
+        return self._worker.pid
+
+    def _ask(self, request: list[Any], doing: str, read: Callable[[Any], Any], room: int) -> Any:
+        """Sends a request, answers the guest's imports, and gives the result.
+
+        Whatever is raised, the worker is ended.
+        """
+        if not self._asking.acquire(blocking=False):
+            raise in_use()
+        try:
+            return self._exchange(request, doing, read, room)
+        finally:
+            self._asking.release()
+
+    def _exchange(
+        self, request: list[Any], doing: str, read: Callable[[Any], Any], room: int
+    ) -> Any:
+        call = self.call
+        most = max(room, room_for(call.limits.log_bytes)) + _ENVELOPE_BYTES
+        pending: BaseException | None = None
+        try:
+            self._worker.send(request, call.check_running)
+            while True:
+                message = self._worker.receive(most, call.check_running)
+                if message[0] != "import":
+                    break
+                try:
+                    reply = ["return", self._answer(message)]
+                except BaseException as error:
+                    pending, reply = import_error(call, error), ["end"]
+                self._worker.send(reply, call.check_running)
+            if pending is not None:
+                raise pending
+            return self._result(message, doing, read)
+        except WorkerGoneError as error:
+            self.close()
+            raise pending or self._lost(error, doing) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _answer(self, message: list[Any]) -> Any:
+        match message:
+            case ["import", str(interface), str(name), list(values)]:
+                function = import_function(interface, name)
+                if function is not None and len(values) == len(function.params):
+                    read = [
+                        reader(one)(value)
+                        for (_, one), value in zip(function.params, values, strict=True)
+                    ]
+                    return to_wire(answer_import(self.call, interface, name, read))
+        raise self._nonsense()
+
+    def _result(self, message: list[Any], doing: str, read: Callable[[Any], Any]) -> Any:
+        match message:
+            case ["done", value]:
+                try:
+                    return read(value)
+                except ValueMismatchError as error:
+                    raise output_error(self.call, doing, error) from None
+            case ["trap", int() | None as code, str(words)]:
+                raise failure(self.call, code, words, doing)
+            case ["large", int(size)]:
+                raise too_large(self.call, size)
+            case ["value", str(why)]:
+                raise output_error(self.call, doing, ValueMismatchError(why))
+            case ["import-large", int(size)]:
+                raise import_error(self.call, ValueTooLargeError(size))
+            case ["import-value", str(why)]:
+                raise import_error(self.call, ValueMismatchError(why))
+        raise self._nonsense()
+
+    def _nonsense(self) -> PluginError:
+        return PluginOutputError(
+            f"the worker of plugin {self.call.plugin!r} sent what makes no sense; it was ended"
+        )
+
+    def _lost(self, error: WorkerGoneError, doing: str) -> PluginError:
+        self.usable = False
+        advice = (
+            f". If the plugin needs more memory than {self.call.limits.memory_bytes:,} bytes, "
+            "raise Limits(memory_bytes=…)"
+            if error.out_of_memory
+            else ""
+        )
+        return WorkerLostError(
+            f"plugin {self.call.plugin!r} lost its worker process in {doing}: {error}{advice}; "
+            "the next call gets another"
+        )

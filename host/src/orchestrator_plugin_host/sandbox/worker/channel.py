@@ -1,0 +1,93 @@
+"""Messages between a host and a worker: MessagePack documents over a pair of sockets.
+
+Each message is its length in 4 bytes, little-endian, and the document. The host trusts nothing
+that a worker sends: sizes are bounded, and whoever reads a value checks it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgpack
+
+_PIECE: Final = 1 << 20
+
+
+class ChannelClosedError(Exception):
+    """The other side has gone, or sends what is no message."""
+
+
+def _nothing() -> None:
+    return
+
+
+class Channel:
+    """One end. With `ask_ms`, asks whether to go on after so many milliseconds of waiting."""
+
+    def __init__(self, end: socket.socket, ask_ms: int | None = None) -> None:
+        end.setblocking(False)
+        self._ask_ms = ask_ms
+        self._socket = end
+        self._poll = select.poll()
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def send(self, message: Any, go_on: Callable[[], None] = _nothing) -> None:
+        """Sends a message. `go_on` is called while it waits; what it raises ends the sending, and
+        with it the use of the channel. Raises `ChannelClosedError`."""
+        document: bytes = msgpack.packb(message, use_bin_type=True)
+        self._send(len(document).to_bytes(4, "little"), go_on)
+        self._send(document, go_on)
+
+    def _send(self, data: bytes, go_on: Callable[[], None]) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._socket.send(left[:_PIECE]) :]
+            except BlockingIOError:
+                self._wait(select.POLLOUT, go_on)
+            except OSError:
+                raise ChannelClosedError("the other side has gone") from None
+
+    def receive(self, most: int, go_on: Callable[[], None] = _nothing) -> Any:
+        """The next message, of at most `most` bytes. `go_on` as for `send`.
+
+        Raises `ChannelClosedError`.
+        """
+        size = int.from_bytes(self._receive(4, go_on), "little")
+        if size > most:
+            raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
+        document = self._receive(size, go_on)
+        try:
+            return msgpack.unpackb(document, raw=False, strict_map_key=True)
+        except (ValueError, msgpack.UnpackException):
+            raise ChannelClosedError("what came is not a message") from None
+
+    def _receive(self, size: int, go_on: Callable[[], None]) -> bytearray:
+        data = bytearray()
+        while len(data) < size:
+            try:
+                piece = self._socket.recv(min(size - len(data), _PIECE))
+            except BlockingIOError:
+                self._wait(select.POLLIN, go_on)
+                continue
+            except OSError:
+                piece = b""
+            if not piece:
+                raise ChannelClosedError("the other side has gone")
+            data += piece
+        return data
+
+    def _wait(self, events: int, go_on: Callable[[], None]) -> None:
+        go_on()
+        self._poll.register(self._socket, events)
+        self._poll.poll(self._ask_ms)
+
+    def close(self) -> None:
+        """Closes this end."""
+        self._socket.close()
