@@ -49,6 +49,7 @@ def test_the_text_of_a_document(form: TextForm, document: bytes, text: str) -> N
         ("base64", "YQ==="),
         ("base64", "YWE=="),
         ("base64", "YWFh="),
+        ("base64", "YWFh===="),
         ("base64", "YQ==YQ=="),
         ("base64", "YQ==\n"),
         ("base64", "YW\nFh"),
