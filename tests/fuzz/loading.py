@@ -92,9 +92,10 @@ class Stages:
 
     async def _load(self, admitted: AdmittedPlugin, file: ComponentFile) -> Outcome:
         engine, world = self._sandbox.engine.engine, world_of(admitted.kind)
+        bare = without_names(file.data)  # which what was read must allow
         try:
-            component = _capi.compile_component(engine, without_names(file.data))
-        except (_capi.CapiError, InvalidComponentError):
+            component = _capi.compile_component(engine, bare)
+        except _capi.CapiError:
             return Outcome("compile", InvalidComponentError.__name__)
         try:
             check_component(engine, component, world, ())
