@@ -153,8 +153,7 @@ def _sections(data: _Bytes) -> Iterator[tuple[int, _Bytes]]:
     for _ in range(_MAX_SECTIONS):
         if data.at >= data.end:
             return
-        kind = data.byte()
-        yield kind, data.take(data.unsigned())
+        yield data.byte(), data.take(data.unsigned())
     raise InvalidComponentError(f"the component has more than {_MAX_SECTIONS:,} sections in a row")
 
 
