@@ -34,6 +34,7 @@ INPUTS = {
     "values": 2_000,
     "payloads": 4_000,
     "manifests": 800,
+    "messages": 3_000,
 }
 
 

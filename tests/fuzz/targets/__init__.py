@@ -18,6 +18,7 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "values": "Values",
         "payloads": "Payloads",
         "manifests": "Manifests",
+        "messages": "Messages",
         "faults": "Faults",
     }
 )
