@@ -27,7 +27,8 @@ from orchestrator_plugin_host.wit import (
     wit_directory,
 )
 from orchestrator_plugin_sdk import ErrorKind
-from orchestrator_plugin_sdk.contract import KINDS, PACKAGE, PACKAGE_VERSION, Kind, Operation
+from orchestrator_plugin_sdk.contract import KINDS, Kind, Operation
+from orchestrator_plugin_sdk.version import PACKAGE, PACKAGE_VERSION
 
 CONTRACT = read_contract()
 TYPES = CONTRACT.interfaces[full_name("types")].types

@@ -21,10 +21,9 @@ from orchestrator_plugin_sdk import (
 from orchestrator_plugin_sdk.contract import (
     DOCUMENTS,
     KINDS,
-    PACKAGE,
-    PACKAGE_VERSION,
     Operation,
 )
+from orchestrator_plugin_sdk.version import PACKAGE, PACKAGE_VERSION
 from sdk.strategies import values_of
 
 WIT = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator_plugin_sdk import SDK_VERSION, SdkVersionRange
-from orchestrator_plugin_sdk.contract import PACKAGE_VERSION
+from orchestrator_plugin_sdk.version import PACKAGE_VERSION
 
 
 def test_the_sdk_version_is_the_major_of_the_wit_package() -> None:

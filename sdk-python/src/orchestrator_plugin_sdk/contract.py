@@ -33,10 +33,6 @@ from .vector_memory import (
 )
 from .vectors import Vector, Vectors
 
-PACKAGE: Final = "orchestrator:plugin"
-"""The WIT package."""
-PACKAGE_VERSION: Final = "1.0.0"
-"""The version of the WIT package; its major is `SDK_VERSION`."""
 MANIFEST_SECTION: Final = "orchestrator-plugin-manifest"
 """The custom section of a component that holds its manifest, as MessagePack."""
 

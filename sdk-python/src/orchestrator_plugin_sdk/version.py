@@ -9,6 +9,12 @@ SDK_VERSION: Final = 1
 """The version of this SDK: one integer, the major version of the WIT package."""
 
 
+PACKAGE: Final = "orchestrator:plugin"
+"""The WIT package."""
+PACKAGE_VERSION: Final = "1.0.0"
+"""The version of the WIT package; its major is `SDK_VERSION`."""
+
+
 @dataclass(frozen=True, slots=True)
 class SdkVersionRange:
     """The SDK versions a plugin works with: `min_version` to `max_version`, both included.

@@ -12,7 +12,7 @@ from orchestrator_plugin_host import Limits, read_component
 from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader, InstanceSource, Template
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import PluginContext
 from orchestrator_plugin_sdk.contract import KINDS
@@ -59,17 +59,22 @@ def compiled(sandbox: Sandbox, cache_directory: Path, tier: Tier) -> Compile:
 def make(compiled: Compile) -> Iterator[Make]:
     """Makes an instance of a `Guest`: `make(guest, limits=…, context=…)`."""
     made: list[Instance] = []
+    sources: list[InstanceSource] = []
 
     def make_one(
         guest: Guest, *, limits: Limits | None = None, context: PluginContext | None = None
     ) -> Instance:
         call = Call("wat-guest", limits or Limits(), context or PluginContext())
-        made.append(compiled(guest).instance(call))
+        source = compiled(guest).source()
+        sources.append(source)
+        made.append(source.instance(call))
         return made[-1]
 
     yield make_one
     for instance in made:
         instance.close()
+    for source in sources:
+        source.close()
 
 
 def ask(instance: Instance, function: str = "generate", *arguments: Any) -> Any:

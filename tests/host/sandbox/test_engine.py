@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import wasmtime
 from orchestrator_plugin_host.sandbox import _capi, config, engine
-from orchestrator_plugin_host.sandbox.config import fingerprint
 from orchestrator_plugin_host.sandbox.engine import SandboxEngine
+from orchestrator_plugin_host.sandbox.fingerprint import fingerprint
 
 TICKER = "orchestrator-plugin-epochs"
 
@@ -108,7 +108,7 @@ def test_the_fingerprint_is_the_same_each_time() -> None:
         ("version", lambda name: "50.0.2"),
         ("platform.machine", lambda: "riscv64"),
         ("platform.system", lambda: "Plan 9"),
-        ("_SETTINGS", {**config._SETTINGS, "max_wasm_stack": 256 * 1024}),
+        ("SETTINGS", {**config.SETTINGS, "max_wasm_stack": 256 * 1024}),
     ],
     ids=["version", "machine", "system", "settings"],
 )
@@ -116,7 +116,7 @@ def test_the_fingerprint_changes(
     monkeypatch: pytest.MonkeyPatch, target: str, replacement: Any
 ) -> None:
     before = fingerprint()
-    monkeypatch.setattr(f"orchestrator_plugin_host.sandbox.config.{target}", replacement)
+    monkeypatch.setattr(f"orchestrator_plugin_host.sandbox.fingerprint.{target}", replacement)
     assert fingerprint() != before
 
 

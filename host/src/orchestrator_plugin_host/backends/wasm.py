@@ -60,7 +60,7 @@ class WasmBackend(Backend):
         self._manifest = admitted.manifest
         self._config = config
         self.tier = tier
-        self._template = template
+        self._source = template.source()
         self._owner = owner
         self._threads = threads
         self._limits = admitted.limits
@@ -140,7 +140,10 @@ class WasmBackend(Backend):
 
     async def close(self, call: Call) -> None:
         """Shuts every idle instance down and frees it."""
-        await self._pool.close(call)
+        try:
+            await self._pool.close(call)
+        finally:
+            self._source.close()
 
     async def _run(self, instance: Instance, call: Call, function: Callable[[], Any]) -> Any:
         return await self._threads.run(self._owner, call, function, abandoned=instance.close)
@@ -217,7 +220,7 @@ class WasmBackend(Backend):
         payload = self._payload(INIT, [self._config], call)
 
         def make() -> Instance:
-            instance = self._template.instance(call)
+            instance = self._source.instance(call)
             try:
                 self._invoke(instance, INIT, payload, call)
             except BaseException:

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
-from orchestrator_plugin_sdk.contract import PACKAGE, PACKAGE_VERSION
+from orchestrator_plugin_sdk.version import PACKAGE, PACKAGE_VERSION
 
 from .build import build as _build
 from .cache import cache as _cache

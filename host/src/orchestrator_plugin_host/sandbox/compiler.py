@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Final
 
-from ..component_file import ComponentFile
+from ..component_file import ComponentFile, without_names
 from ..errors import (
     CompileLimitError,
     CompilerLostError,
@@ -59,10 +59,8 @@ def compile_component(
 
     try:
         with Worker() as worker:
-            worker.send(
-                ["compile", file.data, world.name, sorted(wasi), limits.compile_memory_bytes],
-                go_on,
-            )
+            data, memory = without_names(file.data), limits.compile_memory_bytes
+            worker.send(["compile", data, world.name, sorted(wasi), memory], go_on)
             match worker.receive(_MOST, go_on):
                 case ["compiled", bytes(code)]:
                     return code

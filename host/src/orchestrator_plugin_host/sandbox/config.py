@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
-from importlib.metadata import version
 from typing import Final
 
 from wasmtime import Config, Engine
@@ -18,7 +14,7 @@ MAX_WASM_STACK: Final = 512 * 1024
 GUEST_THREAD_STACK: Final = MAX_WASM_STACK + 4 * 1024 * 1024
 """Bytes of stack of a thread that calls guests."""
 
-_SETTINGS: Final = {
+SETTINGS: Final = {
     "consume_fuel": True,
     "epoch_interruption": True,
     "max_wasm_stack": MAX_WASM_STACK,
@@ -36,6 +32,7 @@ _SETTINGS: Final = {
     "wasm_multi_memory": True,
     "strategy": "cranelift",
 }
+"""What `wasmtime.Config` is told."""
 
 
 def make_engine() -> Engine:
@@ -45,20 +42,7 @@ def make_engine() -> Engine:
     """
     _capi.check_layout()
     config = Config()
-    for name, value in _SETTINGS.items():
+    for name, value in SETTINGS.items():
         setattr(config, name, value)
     _capi.configure(config)
     return Engine(config)
-
-
-def fingerprint() -> str:
-    """Changes with anything that makes compiled code another: the wasmtime version, the settings,
-    the machine."""
-    facts = [
-        version("wasmtime"),
-        _SETTINGS,
-        platform.machine(),
-        platform.system(),
-        "without names",
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -18,18 +18,18 @@ from ..wit import World
 from . import _capi
 from .cache import ComponentCache
 from .compiler import compile_component, type_error
-from .config import fingerprint
+from .fingerprint import fingerprint
 from .guest import LoadedComponent
 from .instance import Instance, Sandbox, ThreadInstance
-from .processes import ProcessInstance, StoredCode
+from .processes import ProcessInstance, ReadyWorker, StoredCode
 from .typecheck import ComponentTypeError, check_component
 
 _RECENT: Final = 8
 """Components kept in memory for the next who loads them."""
 
 
-class Template(ABC):
-    """What instances of one component are made of, in one tier."""
+class InstanceSource(ABC):
+    """Makes the instances of one loaded plugin."""
 
     @abstractmethod
     def instance(self, call: Call) -> Instance:
@@ -38,11 +38,26 @@ class Template(ABC):
         Raises `PluginError`.
         """
 
+    def close(self) -> None:
+        """Frees what was held ready. No instance is made afterwards."""
+        return
 
-class _ThreadTemplate(Template):
+
+class Template(ABC):
+    """What instances of one component are made of, in one tier. Shared by its plugins."""
+
+    @abstractmethod
+    def source(self) -> InstanceSource:
+        """Makes instances for one plugin."""
+
+
+class _ThreadTemplate(Template, InstanceSource):
     def __init__(self, sandbox: Sandbox, loaded: LoadedComponent) -> None:
         self._sandbox = sandbox
         self._loaded = loaded
+
+    def source(self) -> InstanceSource:
+        return self
 
     def instance(self, call: Call) -> Instance:
         return ThreadInstance(self._sandbox, self._loaded, call)
@@ -52,8 +67,34 @@ class _ProcessTemplate(Template):
     def __init__(self, stored: StoredCode) -> None:
         self._stored = stored
 
+    def source(self) -> InstanceSource:
+        return _ProcessSource(self._stored)
+
+
+class _ProcessSource(InstanceSource):
+    """Keeps one worker ready, which has started while the one before was at work."""
+
+    def __init__(self, stored: StoredCode) -> None:
+        self._stored = stored
+        self._lock = threading.Lock()
+        self._spare: ReadyWorker | None = None
+        self._closed = False
+
     def instance(self, call: Call) -> Instance:
-        return ProcessInstance(self._stored, call)
+        with self._lock:
+            ready, self._spare = self._spare, None
+        made = ProcessInstance(ready or ReadyWorker(self._stored, call), call)
+        with self._lock:
+            if self._spare is None and not self._closed:
+                self._spare = ReadyWorker(self._stored, call)
+        return made
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            ready, self._spare = self._spare, None
+        if ready is not None:
+            ready.worker.close()
 
 
 class ComponentLoader:

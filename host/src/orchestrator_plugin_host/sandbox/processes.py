@@ -77,44 +77,72 @@ def _seal(descriptor: int) -> None:
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, everything)
 
 
+class ReadyWorker:
+    """A worker that was told which component it is to run, and is on its way."""
+
+    def __init__(self, stored: StoredCode, call: Call) -> None:
+        """Starts it, for the memory of `call`'s limits. Raises `WorkerLostError`, or why the call
+        must end."""
+        self.world = stored.world
+        limits = call.limits
+        memory = (
+            limits.memory_bytes
+            + 4 * (limits.document_in_bytes + limits.document_out_bytes)
+            + _WORKER_BYTES
+        )
+        try:
+            self.worker = stored.worker()
+        except WorkerGoneError as error:
+            raise _lost(call, error, "instantiation") from None
+        try:
+            self.worker.send(
+                ["run", stored.world.name, sorted(stored.wasi), stored.memories, memory], call.check
+            )
+            if not stored.mapped:
+                self.worker.send(stored.code, call.check)
+        except WorkerGoneError as error:
+            raise _lost(call, error, "instantiation") from None
+        except BaseException:
+            self.worker.close()
+            raise
+
+
+def _lost(call: Call, error: WorkerGoneError, doing: str) -> WorkerLostError:
+    advice = (
+        f". If the plugin needs more memory than {call.limits.memory_bytes:,} bytes, "
+        "raise Limits(memory_bytes=…)"
+        if error.out_of_memory
+        else ""
+    )
+    return WorkerLostError(
+        f"plugin {call.plugin!r} lost its worker process in {doing}: {error}{advice}; "
+        "the next call gets another"
+    )
+
+
 class ProcessInstance(Instance):
     """An instance in a worker process of its own.
 
     `confined` names what the system let be taken from the worker.
     """
 
-    def __init__(self, stored: StoredCode, call: Call) -> None:
-        """Starts the worker and makes the instance, within `call`'s limits.
-
-        Raises `PluginError`.
-        """
-        self._world = stored.world
+    def __init__(self, ready: ReadyWorker, call: Call) -> None:
+        """Makes the instance in the worker, within `call`'s limits. Raises `PluginError`."""
+        self._world = ready.world
+        self._worker = ready.worker
         self.call = call
         self.usable = True
         self._asking = threading.Lock()
         self.confined: tuple[str, ...] = ()
         try:
-            self._worker = stored.worker()
-        except WorkerGoneError as error:
-            raise self._lost(error, "instantiation") from None
-        try:
-            self._start(stored)
+            self._start()
         except BaseException:
             self.close()
             raise
 
-    def _start(self, stored: StoredCode) -> None:
+    def _start(self) -> None:
         limits = self.call.limits
-        memory = (
-            limits.memory_bytes
-            + 4 * (limits.document_in_bytes + limits.document_out_bytes)
-            + _WORKER_BYTES
-        )
-        run = ["run", self._world.name, sorted(stored.wasi), stored.memories, memory]
         try:
-            self._worker.send(run, self.call.check)
-            if not stored.mapped:
-                self._worker.send(stored.code, self.call.check)
             match self._worker.receive(_ENVELOPE_BYTES, self.call.check):
                 case ["ready", list(confined)]:
                     self.confined = tuple(map(str, confined))
@@ -123,7 +151,7 @@ class ProcessInstance(Instance):
                 case _:
                     raise self._nonsense()
         except WorkerGoneError as error:
-            raise self._lost(error, "instantiation") from None
+            raise _lost(self.call, error, "instantiation") from None
         room = room_for(limits.log_bytes)
         request = ["instantiate", list(astuple(store_limits(limits))), limits.fuel, room]
         self._ask(request, "instantiation", lambda answer: None, 0)
@@ -192,7 +220,7 @@ class ProcessInstance(Instance):
             return self._result(message, doing, read)
         except WorkerGoneError as error:
             self.close()
-            raise pending or self._lost(error, doing) from None
+            raise pending or _lost(call, error, doing) from None
         except BaseException:
             self.close()
             raise
@@ -231,17 +259,4 @@ class ProcessInstance(Instance):
     def _nonsense(self) -> PluginError:
         return PluginOutputError(
             f"the worker of plugin {self.call.plugin!r} sent what makes no sense; it was ended"
-        )
-
-    def _lost(self, error: WorkerGoneError, doing: str) -> PluginError:
-        self.usable = False
-        advice = (
-            f". If the plugin needs more memory than {self.call.limits.memory_bytes:,} bytes, "
-            "raise Limits(memory_bytes=…)"
-            if error.out_of_memory
-            else ""
-        )
-        return WorkerLostError(
-            f"plugin {self.call.plugin!r} lost its worker process in {doing}: {error}{advice}; "
-            "the next call gets another"
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
-from orchestrator_plugin_sdk.contract import PACKAGE, PACKAGE_VERSION
+from orchestrator_plugin_sdk.version import PACKAGE, PACKAGE_VERSION
 
 from .types import (
     Contract,

@@ -31,7 +31,6 @@ from typing import Any
 from wasmtime import Engine
 from wasmtime.component import Component
 
-from ...component_file import without_names
 from ...wit import HandleType, ResultType, World, read_contract
 from .. import _capi
 from ..config import GUEST_THREAD_STACK, make_engine
@@ -94,7 +93,7 @@ def _compile(
 
     def work() -> None:
         try:
-            component = _capi.compile_component(engine, without_names(data))
+            component = _capi.compile_component(engine, data)
             check_component(engine, component, world, wasi)
         except _capi.CapiError as error:
             channel.send(["invalid", str(error)])

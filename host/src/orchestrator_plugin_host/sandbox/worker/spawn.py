@@ -20,18 +20,19 @@ from .channel import Channel, ChannelClosedError
 
 _ASK_MS: Final = 10
 _MAX_STDERR: Final = 4096
-_PACKAGES: Final = ("orchestrator_plugin_host", "orchestrator_plugin_sdk", "wasmtime", "msgpack")
+_OURS: Final = ("orchestrator_plugin_host", "orchestrator_plugin_sdk")
+_OTHERS: Final = ("wasmtime", "msgpack")
 
 # A worker starts with nothing of the user's: no environment, no site directory, no startup files.
-# The host's package is entered without its public names, which import much that a worker never
-# uses, so that it starts in a fraction of the time.
+# Our packages are entered without their public names, which import much that a worker never uses,
+# so that it starts in a fraction of the time.
 _START: Final = """
 import json, sys, types
 given = json.loads(sys.argv[1])
 sys.path += given["paths"]
-package = types.ModuleType(given["package"])
-package.__path__ = [given["folder"]]
-sys.modules[given["package"]] = package
+for name, folder in given["packages"].items():
+    package = sys.modules[name] = types.ModuleType(name)
+    package.__path__ = [folder]
 from orchestrator_plugin_host.sandbox.worker.main import main
 main(given["channel"], given["code"])
 """
@@ -48,14 +49,11 @@ class WorkerGoneError(Exception):
         super().__init__(message)
 
 
-def _folders() -> tuple[str, list[str]]:
-    found = []
-    for name in _PACKAGES:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise RuntimeError(f"the package {name} has no folder to start a worker from")
-        found.append(Path(spec.origin).parent)
-    return str(found[0]), list(dict.fromkeys(str(one.parent) for one in found))
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"the package {package} has no folder to start a worker from")
+    return Path(spec.origin).parent
 
 
 class Worker:
@@ -74,11 +72,9 @@ class Worker:
         self._closed = False
         self._killed_by_us = False
         self._said = ""
-        folder, paths = _folders()
         given = {
-            "package": _PACKAGES[0],
-            "folder": folder,
-            "paths": paths,
+            "packages": {name: str(_folder(name)) for name in _OURS},
+            "paths": list(dict.fromkeys(str(_folder(name).parent) for name in _OTHERS)),
             "channel": far.fileno(),
             "code": code_descriptor,
         }
