@@ -11,7 +11,7 @@ from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.component_file import ComponentFile
 from orchestrator_plugin_host.policy import Policy
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
-from orchestrator_plugin_host.sandbox.config import fingerprint
+from orchestrator_plugin_host.sandbox.fingerprint import fingerprint
 from orchestrator_plugin_host.sandbox.instance import Sandbox
 from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
 from orchestrator_plugin_host.sandbox.values import Ok
@@ -49,7 +49,7 @@ class CachedLoading:
     def is_well(self, loaded: Template) -> bool:
         """Whether a loaded component says that it is well."""
         call = Call("wat-guest", _LIMITS, PluginContext())
-        instance = loaded.instance(call)
+        instance = loaded.source().instance(call)
         try:
             answer = instance.invoke(full_name("lifecycle"), "health-check")
         finally:

@@ -28,7 +28,7 @@ from orchestrator_plugin_host.handles import HANDLES
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
 from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
-from orchestrator_plugin_host.sandbox.loader import Template
+from orchestrator_plugin_host.sandbox.loader import InstanceSource, Template
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
 from orchestrator_plugin_host.sandbox.threads import WorkerThreads
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
@@ -54,12 +54,15 @@ _REQUEST: Final = {"messages": [{"role": "user", "content": "Hi"}]}
 _TOOLS: Final = {"allowed_commands": ["x"]}
 
 
-class _InThisProcess(Template):
+class _InThisProcess(Template, InstanceSource):
     """What the loader makes for the tier `thread`, of a component that it did not compile."""
 
     def __init__(self, sandbox: Sandbox, loaded: LoadedComponent) -> None:
         self._sandbox = sandbox
         self._loaded = loaded
+
+    def source(self) -> InstanceSource:
+        return self
 
     def instance(self, call: Call) -> Instance:
         return ThreadInstance(self._sandbox, self._loaded, call)
