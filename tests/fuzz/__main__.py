@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,13 +49,15 @@ def _progress(target: type[Target], tally: Tally) -> None:
 
 
 def fuzz(target: type[Target], seed: int, first: int, last: int) -> Tally:
-    """Runs the inputs and shows how it goes, on a terminal often, elsewhere now and then."""
+    """Runs the inputs, until Ctrl-C, and shows how it goes: on a terminal often, elsewhere now and
+    then."""
     tally, shown = Tally(), time.monotonic()
     every = 0.5 if sys.stderr.isatty() else 30.0
-    for tally in run(target, seed, first, last):
-        if time.monotonic() - shown > every:
-            shown = time.monotonic()
-            _progress(target, tally)
+    with suppress(KeyboardInterrupt):  # what there is so far is worth seeing
+        for tally in run(target, seed, first, last):
+            if time.monotonic() - shown > every:
+                shown = time.monotonic()
+                _progress(target, tally)
     print(file=sys.stderr)
     return tally
 
