@@ -29,10 +29,11 @@ from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
 from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
 from orchestrator_plugin_host.sandbox.loader import InstanceSource, Template
+from orchestrator_plugin_host.sandbox.processes import ProcessInstance, ReadyWorker, StoredCode
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
 from orchestrator_plugin_host.sandbox.threads import WorkerThreads
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
-from orchestrator_plugin_host.settings import PoolSettings
+from orchestrator_plugin_host.settings import PoolSettings, Tier
 from orchestrator_plugin_sdk import PluginContext, PluginError
 
 from .target import Outcome
@@ -68,11 +69,25 @@ class _InThisProcess(Template, InstanceSource):
         return ThreadInstance(self._sandbox, self._loaded, call)
 
 
+class _InWorkers(Template, InstanceSource):
+    """The same for the tier `process`."""
+
+    def __init__(self, stored: StoredCode) -> None:
+        self._stored = stored
+
+    def source(self) -> InstanceSource:
+        return self
+
+    def instance(self, call: Call) -> Instance:
+        return ProcessInstance(ReadyWorker(self._stored, call), call)
+
+
 class Stages:
     """What the inputs of one child share: an engine, an event loop, worker threads."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits = LIMITS, tier: Tier = "thread") -> None:
         self._limits = limits
+        self._tier: Tier = tier
         self._runner = asyncio.Runner()
         self._sandbox = Sandbox()
         check_round_trip(self._sandbox)
@@ -105,7 +120,10 @@ class Stages:
         except ComponentTypeError:
             return Outcome("type check", InvalidComponentError.__name__)
         loaded = LoadedComponent.of(component, world, memories=file.contents.memories, wasi=False)
-        template = _InThisProcess(self._sandbox, loaded)
+        template: _InThisProcess | _InWorkers = _InThisProcess(self._sandbox, loaded)
+        if self._tier == "process":
+            code = bytes(component.serialize())
+            template = _InWorkers(StoredCode(world, frozenset(), file.contents.memories, code))
         try:
             call = Call(admitted.manifest.name, admitted.limits, PluginContext())
             async with call.scope():
@@ -120,7 +138,7 @@ class Stages:
             admitted,
             {"key": "value"},
             template=template,
-            tier="thread",
+            tier=self._tier,
             owner=admitted.manifest.name,
             threads=self._threads,
             pool=PoolSettings(instances=1, idle=1),

@@ -31,6 +31,7 @@ INPUTS = {
     "components": 700,
     "compiled": 8,
     "documents": 2_000,
+    "tiers": 12,
     "values": 2_000,
     "payloads": 4_000,
     "manifests": 800,

@@ -15,6 +15,7 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
         "built": "Built",
         "compiled": "Compiled",
         "documents": "Documents",
+        "tiers": "Tiers",
         "values": "Values",
         "payloads": "Payloads",
         "manifests": "Manifests",

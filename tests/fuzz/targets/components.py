@@ -6,7 +6,9 @@ import random
 from pathlib import Path
 from typing import ClassVar
 
-from ..loading import STAGES, Stages
+from orchestrator_plugin_host import Limits
+
+from ..loading import LIMITS, STAGES, Stages
 from ..mutate import binary, sections, text
 from ..seeds import Seed, seeds
 from ..target import BrokenPromiseError, Outcome, Target
@@ -20,10 +22,11 @@ class Components(Target):
 
     name: ClassVar[str] = "components"
     stages: ClassVar[tuple[str, ...]] = STAGES
+    limits: ClassVar[Limits] = LIMITS
 
     def __init__(self, scratch: Path) -> None:
         super().__init__(scratch)
-        self._stages = Stages()
+        self._stages = Stages(self.limits)
         self._runs = 0
 
     def make(self, chance: random.Random) -> bytes:
