@@ -43,6 +43,10 @@ bench *arguments:
 fuzz *arguments:
     PYTHONPATH=tests python -m fuzz {{ arguments }}
 
+# Measure: what the two tiers cost, and how far deadlines are overshot
+bench-tiers *arguments:
+    python benchmarks/tiers.py {{ arguments }}
+
 # Write the JSON Schemas of the documents anew
 schemas:
     python -m orchestrator_plugin_host.schemas wit/schemas

@@ -5,7 +5,7 @@
 Three tables, each made in one run:
 
 1. The C-API layer alone: a guest that answers with its own payload, by form and size.
-2. Whole calls through a handle, sandboxed and native, of the same trivial answer.
+2. Whole calls through a handle, native and in each tier, of the same trivial answer.
 3. Loading: compiling, loading from the cache, a fresh instance.
 
 Machines differ, so each row also gives a ratio to something measured in the same run.
@@ -19,6 +19,7 @@ import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,12 +29,12 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from orchestrator_plugin_host import HostSettings, Limits, LoadedProvider, PluginHost
+from orchestrator_plugin_host import HostSettings, Limits, LoadedProvider, PluginHost, Policy
 from orchestrator_plugin_host.admission import admit_component, world_of
 from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.component_file import ComponentFile
 from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import (
     HealthCheckResult,
@@ -91,17 +92,28 @@ class Layer:
     """The layer over wasmtime's C API, with an echoing guest in it."""
 
     def __init__(self, cache: Path) -> None:
-        admitted = admit_component(ECHO.build(), LIMITS)
-        assert isinstance(admitted.source, ComponentFile)
         self.sandbox = Sandbox()
-        loader = ComponentLoader(self.sandbox.engine, cache)
-        self.loaded = loader.load("echo", admitted.source, world_of(admitted.kind))
+        self.source = self.load(cache).source()
         self.call = Call("echo", LIMITS, PluginContext())
         self.instance = self.fresh()
 
+    def load(self, cache: Path) -> Template:
+        """The guest, by a loader that has nothing in memory."""
+        admitted = admit_component(ECHO.build(), LIMITS, Policy())
+        assert isinstance(admitted.source, ComponentFile)
+        return ComponentLoader(self.sandbox, cache, 1 << 30).load(
+            "echo",
+            admitted.source,
+            world_of(admitted.kind),
+            frozenset(),
+            LIMITS,
+            "thread",
+            threading.Event(),
+        )
+
     def fresh(self) -> Instance:
         """A new instance."""
-        return Instance(self.sandbox, self.loaded, self.call)
+        return self.source.instance(self.call)
 
     def echo(self, payload: tuple[str, Any]) -> tuple[str, Any]:
         """One call."""
@@ -171,24 +183,24 @@ async def call_rows(cache: Path) -> list[dict[str, Any]]:
         path = cache / "hi.wasm"
         path.write_bytes(Guest().build())
         sandboxed = await host.load(path, expect=LoadedProvider, limits=LIMITS)
+        worker = await host.load(path, expect=LoadedProvider, limits=LIMITS, tier="process")
         native = await host.load(PluginExport(manifest_of(), Hi), expect=LoadedProvider)
         in_sandbox = await median_us_async(lambda: sandboxed.generate(request))
+        in_worker = await median_us_async(lambda: worker.generate(request))
         natively = await median_us_async(lambda: native.generate(request))
     return [
         {"call": "generate, native", "us": natively, "to_native": 1.0},
-        {"call": "generate, sandboxed", "us": in_sandbox, "to_native": in_sandbox / natively},
+        {"call": "generate, thread tier", "us": in_sandbox, "to_native": in_sandbox / natively},
+        {"call": "generate, process tier", "us": in_worker, "to_native": in_worker / natively},
     ]
 
 
 def loading_rows(layer: Layer) -> list[dict[str, Any]]:
     """Table 3."""
-    admitted = admit_component(ECHO.build(), LIMITS)
-    assert isinstance(admitted.source, ComponentFile)
-    file, world = admitted.source, world_of(admitted.kind)
     with tempfile.TemporaryDirectory() as scratch:
 
         def load() -> None:
-            ComponentLoader(layer.sandbox.engine, Path(scratch) / "cache").load("x", file, world)
+            layer.load(Path(scratch) / "cache")
 
         started = time.perf_counter()
         load()

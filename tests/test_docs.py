@@ -26,7 +26,12 @@ from orchestrator_plugin_sdk import (
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("guest-examples/*/*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "SECURITY.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("guest-examples/*/*.md"),
+    ]
 )
 
 
@@ -133,3 +138,10 @@ def examples_in_place(example_components: dict[str, Path]) -> dict[str, Path]:
             temporary.write_bytes(built.read_bytes())
             temporary.replace(target)
     return example_components
+
+
+def test_what_the_security_page_points_to_exists() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"`(tests/[\w/.-]+)`", text))
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
