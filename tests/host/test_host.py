@@ -417,3 +417,26 @@ async def test_a_host_has_one_engine(host: PluginHost, file: Path) -> None:
     await host.load(file)
     assert host._sandbox.engine is engine
     assert isinstance(engine, SandboxEngine)
+
+
+SLOW_TO_GO = Guest(functions={"shutdown": "(call $sleep (i64.const 300)) (call $ok_unit)"})
+
+
+@pytest.mark.anyio
+async def test_whoever_closes_a_host_second_waits_for_the_first(
+    settings: HostSettings, tmp_path: Path
+) -> None:
+    path = tmp_path / "slow.wasm"
+    path.write_bytes(SLOW_TO_GO.build())
+    host = await PluginHost(settings).__aenter__()
+    plugin = await host.load(path)
+    closed: list[bool] = []
+
+    async def close() -> None:
+        await host.close()
+        closed.append(plugin._shut_down.is_set())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(close)
+        group.start_soon(close)
+    assert closed == [True, True]

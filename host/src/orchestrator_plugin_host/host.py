@@ -72,10 +72,12 @@ class PluginHost:
         self._loader: ComponentLoader | None = None
         self._threads = WorkerThreads()
         self._open = False
+        self._closing = anyio.Lock()
 
     async def __aenter__(self) -> Self:
         if not self._open:
             self._threads = WorkerThreads()
+            self._closing = anyio.Lock()  # of this event loop
         self._open = True
         return self
 
@@ -88,21 +90,27 @@ class PluginHost:
         await self.close()
 
     async def close(self) -> None:
-        """Shuts every plugin down and frees what they shared."""
+        """Shuts every plugin down and frees what they shared. Whoever closes it a second time
+        waits for the first."""
         self._open = False
-        failures: list[BaseException] = []
         with anyio.CancelScope(shield=True):
-            while self._plugins:
-                try:
-                    await self._plugins.pop().shutdown()
-                except BaseException as error:  # also what a caller's logger raises
-                    failures.append(error)
-            await anyio.to_thread.run_sync(self._threads.close)
-            if self._sandbox is not None:
-                self._sandbox.close()
-                self._sandbox = self._loader = None
+            async with self._closing:
+                failures = await self._close()
         if failures:
             raise failures[0]
+
+    async def _close(self) -> list[BaseException]:
+        failures: list[BaseException] = []
+        while self._plugins:
+            try:
+                await self._plugins.pop().shutdown()
+            except BaseException as error:  # also what a caller's logger raises
+                failures.append(error)
+        await anyio.to_thread.run_sync(self._threads.close)
+        if self._sandbox is not None:
+            self._sandbox.close()
+            self._sandbox = self._loader = None
+        return failures
 
     @overload
     async def load(

@@ -347,3 +347,26 @@ async def test_a_damaged_entry_is_compiled_anew(tmp_path: Path, anyio_backend: s
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
+
+
+def test_what_was_not_used_for_longest_makes_room(tmp_path: Path) -> None:
+    cache = ComponentCache(tmp_path / "cache", most_bytes=250)
+    for age, name in enumerate(["new", "older", "oldest"]):
+        cache.put(name, FINGERPRINT, bytes(68))  # and 32 of the HMAC
+        os.utime(cache._path(name, FINGERPRINT), (1000 - age, 1000 - age))
+    cache.put("newest", FINGERPRINT, bytes(68))
+    names = ("newest", "new", "older", "oldest")
+    kept = [cache.get(name, FINGERPRINT) is not None for name in names]
+    assert kept == [True, True, False, False]
+    cache.put("larger than all", FINGERPRINT, bytes(1000))
+    assert [entry.size for entry in cache.entries()] == [1032]
+
+
+def test_what_killed_processes_left_over_goes_after_a_while(tmp_path: Path) -> None:
+    cache = ComponentCache(tmp_path / "cache")
+    old, new = (cache.directory / f".writing-{name}" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    cache.put(DIGEST, FINGERPRINT, b"code")
+    assert (old.exists(), new.exists()) == (False, True)

@@ -24,9 +24,10 @@ from orchestrator_plugin_sdk.contract import KINDS, Operation
 from ..discovery import PluginSource
 from ..handles import HANDLES, LoadedPlugin
 from ..host import PluginHost
-from ..limits import Limits
+from ..policy import Policy
+from ..settings import HostSettings
 from .arguments import arguments_of, limits_from, method_named, read_json
-from .output import JsonOption, Output, milliseconds, printable
+from .output import JsonOption, Output, TierOption, WasiOption, milliseconds, printable
 from .running import run
 from .sources import is_fresh, to_load
 
@@ -55,6 +56,8 @@ def call(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A limit, like fuel=1000000000. Repeatable."),
     ] = None,
+    tier: TierOption = "thread",
+    wasi: WasiOption = "none",
     native: Annotated[
         bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
     ] = False,
@@ -70,7 +73,8 @@ def call(
         found = to_load(source, native=native)
         if isinstance(found, Path) and not is_fresh(Path(source), found):
             out.note(f"{found} is older than what it was built from: build it again to see changes")
-        run(_run, out, found, operation, arguments, configured, limits)
+        settings = HostSettings(limits=limits, tier=tier, policy=Policy(wasi=wasi))
+        run(_run, out, found, operation, arguments, configured, settings)
 
 
 async def _run(
@@ -79,14 +83,12 @@ async def _run(
     operation: Operation,
     arguments: dict[str, Any],
     config: dict[str, Any],
-    limits: Limits,
+    settings: HostSettings,
 ) -> None:
     context = PluginContext(logger=_NoteLogger(out))
-    async with PluginHost() as host:
+    async with PluginHost(settings) as host:
         with out.waiting("loading (the first time, compiling takes seconds)"):
-            plugin = await host.load(
-                source, config, context, limits=limits, expect=_handle_with(operation)
-            )
+            plugin = await host.load(source, config, context, expect=_handle_with(operation))
         started = time.perf_counter()
         asked = getattr(plugin, operation.method)(**arguments)
         if operation.form == "stream":
@@ -95,7 +97,7 @@ async def _run(
                     _show_event(out, event)
         else:
             _show(out, operation, await asked if inspect.isawaitable(asked) else asked)
-        how = "sandboxed" if plugin.isolation == "sandbox" else "natively, not sandboxed"
+        how = f"sandboxed ({plugin.tier} tier)" if plugin.tier else "natively, not sandboxed"
         out.note(f"{plugin.name} {how}, {milliseconds(started)} ms")
 
 

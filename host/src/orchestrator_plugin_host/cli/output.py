@@ -25,9 +25,18 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from ..errors import LimitExceededError, PluginTrapError, PluginValidationError
+from ..policy import WasiLevel
+from ..settings import Tier
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Write one JSON document to stdout, all else to stderr.")
+]
+TierOption = Annotated[
+    Tier,
+    typer.Option("--tier", help="Where the component runs: on a thread, or in its own process."),
+]
+WasiOption = Annotated[
+    WasiLevel, typer.Option("--wasi", help="What of WASI the component may import.")
 ]
 CacheOption = Annotated[
     str | None,

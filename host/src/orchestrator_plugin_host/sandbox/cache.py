@@ -43,7 +43,7 @@ class ComponentCache:
     """A folder of compiled components. Safe for many threads and processes at once."""
 
     def __init__(self, directory: Path, most_bytes: int = 1 << 62) -> None:
-        """`most_bytes` is what the stored code may take, besides the newest.
+        """`most_bytes` is what the stored code may take; the newest stays in any case.
 
         Raises `CacheError` if the folder can't be made private.
         """
@@ -148,9 +148,9 @@ class ComponentCache:
 
     def _make_room(self) -> None:
         used = 0
-        for entry in self.entries()[1:]:
+        for place, entry in enumerate(self.entries()):
             used += entry.size
-            if used > self._most_bytes:
+            if used > self._most_bytes and place > 0:
                 with contextlib.suppress(OSError):
                     entry.path.unlink()
         for left_over in self.directory.glob(f"{_TEMPORARY}*"):

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from ..calls import Call
 from ..component_file import ComponentFile
-from ..errors import InvalidComponentError
+from ..errors import InvalidComponentError, PluginError
 from ..limits import Limits
 from ..settings import Tier
 from ..wit import World
@@ -83,11 +83,20 @@ class _ProcessSource(InstanceSource):
     def instance(self, call: Call) -> Instance:
         with self._lock:
             ready, self._spare = self._spare, None
-        made = ProcessInstance(ready or ReadyWorker(self._stored, call), call)
+        made = ProcessInstance(ready or ReadyWorker(self._stored, call, call.check), call)
+        threading.Thread(target=self._prepare, args=(call,), daemon=True).start()
+        return made
+
+    def _prepare(self, call: Call) -> None:
+        try:
+            ready = ReadyWorker(self._stored, call, lambda: None)
+        except PluginError:
+            return  # whoever needs one next starts it, and is told why not
         with self._lock:
             if self._spare is None and not self._closed:
-                self._spare = ReadyWorker(self._stored, call)
-        return made
+                self._spare = ready
+                return
+        ready.worker.close()
 
     def close(self) -> None:
         with self._lock:

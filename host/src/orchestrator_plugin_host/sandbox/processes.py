@@ -80,9 +80,9 @@ def _seal(descriptor: int) -> None:
 class ReadyWorker:
     """A worker that was told which component it is to run, and is on its way."""
 
-    def __init__(self, stored: StoredCode, call: Call) -> None:
-        """Starts it, for the memory of `call`'s limits. Raises `WorkerLostError`, or why the call
-        must end."""
+    def __init__(self, stored: StoredCode, call: Call, go_on: Callable[[], None]) -> None:
+        """Starts it, for the memory of `call`'s limits. Raises `WorkerLostError`, or what `go_on`
+        raises, which is asked while it waits."""
         self.world = stored.world
         limits = call.limits
         memory = (
@@ -96,10 +96,10 @@ class ReadyWorker:
             raise _lost(call, error, "instantiation") from None
         try:
             self.worker.send(
-                ["run", stored.world.name, sorted(stored.wasi), stored.memories, memory], call.check
+                ["run", stored.world.name, sorted(stored.wasi), stored.memories, memory], go_on
             )
             if not stored.mapped:
-                self.worker.send(stored.code, call.check)
+                self.worker.send(stored.code, go_on)
         except WorkerGoneError as error:
             raise _lost(call, error, "instantiation") from None
         except BaseException:

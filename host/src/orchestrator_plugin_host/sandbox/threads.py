@@ -26,7 +26,7 @@ from .config import GUEST_THREAD_STACK
 T = TypeVar("T")
 _Job = Callable[[], None]
 
-PATIENCE_SECONDS: Final = 0.035
+PATIENCE_SECONDS: Final = 0.03
 """How long a caller whose call was interrupted waits for the guest to leave its thread. A guest
 that runs leaves within two ticks; one that blocks in the system may never."""
 

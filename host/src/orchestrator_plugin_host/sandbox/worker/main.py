@@ -72,7 +72,7 @@ def main(channel_descriptor: int, code_descriptor: int | None) -> None:
     threading.Thread(target=thread, daemon=True).start()
     # A guest may run for long; if the host is gone, nobody waits for it.
     watch = select.poll()
-    watch.register(end, select.POLLRDHUP)
+    watch.register(end, getattr(select, "POLLRDHUP", select.POLLHUP))  # the first is Linux's
     watch.poll()
     os._exit(0)
 

@@ -72,6 +72,9 @@ class Worker:
         self._closed = False
         self._killed_by_us = False
         self._said = ""
+        self._reaper = threading.Thread(
+            target=self._reap, name="orchestrator-plugin-reaper", daemon=True
+        )
         given = {
             "packages": {name: str(_folder(name)) for name in _OURS},
             "paths": list(dict.fromkeys(str(_folder(name).parent) for name in _OTHERS)),
@@ -128,7 +131,7 @@ class Worker:
         try:
             yield
         except ChannelClosedError as error:
-            self.close()
+            self.close(wait=True)
             raise self._how_it_ended(str(error)) from None
         finally:
             with self._lock:
@@ -152,24 +155,30 @@ class Worker:
             out_of_memory="memory allocation of" in said or "MemoryError" in said,
         )
 
-    def close(self) -> None:
-        """Ends it, whatever it does. From any thread; a second time does nothing."""
+    def close(self, *, wait: bool = False) -> None:
+        """Ends it, whatever it does; with `wait`, returns when it has ended. From any thread; a
+        second time does nothing more."""
         if os.getpid() != self._owner:
             return  # in a fork of the host's process: the worker is not its own
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._killed_by_us = self._process.poll() is None
-            self._process.kill()
-            self._process.wait()
-            if self._process.stderr is not None:
-                with self._process.stderr as stderr:
-                    os.set_blocking(stderr.fileno(), False)
-                    said = stderr.read(_MAX_STDERR) or b""
-                self._said = said.decode("utf-8", "replace")
-            if not self._talks:  # else whoever talks closes its end
-                self._channel.close()
+            if not self._closed:
+                self._closed = True
+                self._killed_by_us = self._process.poll() is None
+                self._process.kill()
+                if not self._talks:  # else whoever talks closes its end
+                    self._channel.close()
+                # A process that ends gives its memory back first: nobody needs to wait for that.
+                self._reaper.start()
+        if wait:
+            self._reaper.join()
+
+    def _reap(self) -> None:
+        self._process.wait()
+        if self._process.stderr is not None:
+            with self._process.stderr as stderr:
+                os.set_blocking(stderr.fileno(), False)
+                said = stderr.read(_MAX_STDERR) or b""
+            self._said = said.decode("utf-8", "replace")
 
     def __enter__(self) -> Self:
         return self
@@ -180,4 +189,4 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self.close(wait=True)
