@@ -9,12 +9,10 @@ from orchestrator_plugin_host import Limits
 
 from ..loading import LIMITS, STAGES, Stages
 from ..target import BrokenPromiseError, Outcome
-from .components import Components
+from .components import OUT_OF_TIME, Components
 
 _LIMITS: Final = LIMITS.model_copy(update={"deadline_ms": 3_000})
 """Time enough to start a worker on a busy machine."""
-_OF_TIME: Final = "DeadlineExceededError"
-"""What depends on how fast the machine is just then."""
 
 
 class Tiers(Components):
@@ -34,7 +32,7 @@ class Tiers(Components):
         if STAGES.index(on_thread.stage) < STAGES.index("instantiate"):
             return on_thread
         in_process = self._processes.run(data)
-        if on_thread != in_process and _OF_TIME not in (on_thread.ended, in_process.ended):
+        if on_thread != in_process and OUT_OF_TIME not in (on_thread.ended, in_process.ended):
             raise BrokenPromiseError(f"on a thread {on_thread}, in a process {in_process}")
         return on_thread
 
