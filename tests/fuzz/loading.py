@@ -27,9 +27,9 @@ from orchestrator_plugin_host.errors import InvalidComponentError
 from orchestrator_plugin_host.handles import HANDLES
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
-from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
-from orchestrator_plugin_host.sandbox.loader import InstanceSource, Template
-from orchestrator_plugin_host.sandbox.processes import ProcessInstance, ReadyWorker, StoredCode
+from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.loader import Template, _ProcessTemplate, _ThreadTemplate
+from orchestrator_plugin_host.sandbox.processes import StoredCode
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
 from orchestrator_plugin_host.sandbox.threads import WorkerThreads
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
@@ -53,33 +53,6 @@ LIMITS: Final = Limits(
 _POLICY: Final = Policy()
 _REQUEST: Final = {"messages": [{"role": "user", "content": "Hi"}]}
 _TOOLS: Final = {"allowed_commands": ["x"]}
-
-
-class _InThisProcess(Template, InstanceSource):
-    """What the loader makes for the tier `thread`, of a component that it did not compile."""
-
-    def __init__(self, sandbox: Sandbox, loaded: LoadedComponent) -> None:
-        self._sandbox = sandbox
-        self._loaded = loaded
-
-    def source(self) -> InstanceSource:
-        return self
-
-    def instance(self, call: Call) -> Instance:
-        return ThreadInstance(self._sandbox, self._loaded, call)
-
-
-class _InWorkers(Template, InstanceSource):
-    """The same for the tier `process`."""
-
-    def __init__(self, stored: StoredCode) -> None:
-        self._stored = stored
-
-    def source(self) -> InstanceSource:
-        return self
-
-    def instance(self, call: Call) -> Instance:
-        return ProcessInstance(ReadyWorker(self._stored, call), call)
 
 
 class Stages:
@@ -120,16 +93,21 @@ class Stages:
         except ComponentTypeError:
             return Outcome("type check", InvalidComponentError.__name__)
         loaded = LoadedComponent.of(component, world, memories=file.contents.memories, wasi=False)
-        template: _InThisProcess | _InWorkers = _InThisProcess(self._sandbox, loaded)
+        template: Template = _ThreadTemplate(self._sandbox, loaded)
         if self._tier == "process":
             code = bytes(component.serialize())
-            template = _InWorkers(StoredCode(world, frozenset(), file.contents.memories, code))
+            template = _ProcessTemplate(
+                StoredCode(world, frozenset(), file.contents.memories, code)
+            )
+        call = Call(admitted.manifest.name, admitted.limits, PluginContext())
+        source = template.source()
         try:
-            call = Call(admitted.manifest.name, admitted.limits, PluginContext())
             async with call.scope():
-                template.instance(call).close()
+                source.instance(call).close()
         except PluginError as error:
             return Outcome("instantiate", type(error).__name__)
+        finally:
+            source.close()
         return await self._call(admitted, template)
 
     async def _call(self, admitted: AdmittedPlugin, template: Template) -> Outcome:

@@ -28,7 +28,7 @@ from fuzz.targets.faults import FAULTS, Faults
 
 SEED = 20
 INPUTS = {
-    "components": 700,
+    "components": 500,
     "compiled": 8,
     "documents": 2_000,
     "tiers": 12,
@@ -66,7 +66,7 @@ def test_a_short_run_finds_nothing(name: str) -> None:
 
 def test_mutants_of_components_end_in_every_stage() -> None:
     target = target_class("components")
-    stages = ran(target, SEED + 1, 400).stages()
+    stages = ran(target, SEED + 1, 300).stages()
     assert stages["type check"] > 0
     assert stages["init"] > 0
     assert stages["call"] > 100

@@ -21,7 +21,7 @@ class Built(Target):
     """Mutants of the components that the tests have built into `build/components`."""
 
     name: ClassVar[str] = "built"
-    seconds: ClassVar[float] = 120.0
+    seconds: ClassVar[float] = 600.0
     most_mib: ClassVar[int] = 4096
     batch: ClassVar[int] = 20
     stages: ClassVar[tuple[str, ...]] = STAGES
