@@ -39,6 +39,10 @@ types:
 bench *arguments:
     python benchmarks/calls.py {{ arguments }}
 
+# Run inputs as an enemy would write them: `fuzz components --inputs 100000 --seed 1`
+fuzz *arguments:
+    PYTHONPATH=tests python -m fuzz {{ arguments }}
+
 # Measure: what the two tiers cost, and how far deadlines are overshot
 bench-tiers *arguments:
     python benchmarks/tiers.py {{ arguments }}

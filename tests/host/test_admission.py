@@ -217,7 +217,7 @@ def test_an_interface_of_ours_that_is_no_interface() -> None:
 
 def test_nothing_is_compiled() -> None:
     # A body that ends too early: no engine takes it, and admission does not look.
-    broken = with_manifest(Guest().core().replace(b"\x0b\x0b", b"\x00\x00"), manifest_of())
+    broken = with_manifest(Guest().core().replace(b"\x0b\x0b", b"\x00\x00", 1), manifest_of())
     with pytest.raises(wasmtime.WasmtimeError):
         wasmtime.component.Component(wasmtime.Engine(), broken)
     assert admit_component(broken, LIMITS, Policy()).source

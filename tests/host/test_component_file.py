@@ -127,6 +127,18 @@ NONE = {
     "an import of a value": (EMPTY + section(10, b"\x01\x00\x01a\x02\x00"), "unknown kind"),
     "an export of an unknown sort": (EMPTY + section(11, b"\x01\x00\x01a\x09\x00"), "unknown kind"),
     "a module without a header": (EMPTY + section(1, b"\0asm"), "truncated or malformed"),
+    "a module with a section whose name is not UTF-8": (
+        EMPTY + section(1, MODULE + section(0, b"\x02\xff\xfe")),
+        "isn't UTF-8",
+    ),
+    "a module with a section whose name is too long": (
+        EMPTY + section(4, EMPTY + section(1, MODULE + section(0, b"\xff\x7f"))),
+        "a name is too long",
+    ),
+    "a module with a section without a name": (
+        EMPTY + section(1, MODULE + section(0, b"")),
+        "truncated or malformed",
+    ),
     "a module with a broken section": (
         EMPTY + section(1, MODULE + b"\x05\x7f"),
         "truncated or malformed",
@@ -274,6 +286,22 @@ def test_nothing_else_is_taken_out(kind: PluginType) -> None:
 def test_taking_names_out_of_any_bytes(data: bytes) -> None:
     with suppress(InvalidComponentError):
         without_names(EMPTY + data)
+
+
+INNER = st.lists(st.tuples(st.integers(0, 12), st.binary(max_size=9)), max_size=4)
+
+
+@given(INNER, st.sampled_from([(1, MODULE), (1, EMPTY), (4, EMPTY), (4, MODULE)]))
+def test_names_can_be_taken_out_of_whatever_can_be_read(
+    sections: list[tuple[int, bytes]], outer: tuple[int, bytes]
+) -> None:
+    kind, header = outer
+    data = EMPTY + section(kind, header + b"".join(section(*one) for one in sections))
+    try:
+        read_component(data)
+    except InvalidComponentError:
+        return
+    without_names(data)
 
 
 # --- what would take long to read ----------------------------------------------------------------

@@ -152,6 +152,29 @@ def test_what_a_manifest_must_have(missing: str) -> None:
         validate_manifest(short)
 
 
+HUGE = 16**5000
+"""More digits than Python writes out. TOML may have such a number, a MessagePack document not."""
+
+
+@pytest.mark.parametrize("number", [2**64, HUGE, -HUGE], ids=["65 bits", "huge", "huge, negative"])
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        *((lambda n, name=name: {"limits": {name: n}}, f"limits.{name}") for name in LIMITS),
+        (lambda n: {"sdk_version": {"min_version": n}}, "sdk_version.min_version"),
+        (
+            lambda n: {"sdk_version": {"min_version": 1, "max_version": n}},
+            "sdk_version.max_version",
+        ),
+    ],
+)
+def test_a_number_of_more_than_64_bits(changes: Any, path: str, number: int) -> None:
+    with pytest.raises(PluginValidationError) as raised:
+        validate_manifest({**GOOD, **changes(number)})
+    assert [problem.path for problem in raised.value.problems] == [path]
+    assert "expected at most 64 bits" in raised.value.problems[0].message
+
+
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_of_nothing_is_for_logs_alone(name: str) -> None:
     manifest = {**GOOD, "limits": {name: 0}}

@@ -14,6 +14,7 @@ from orchestrator_plugin_sdk import (
     SdkVersionRange,
     load_plugin,
     load_project,
+    read_manifest,
     read_project,
 )
 
@@ -111,14 +112,19 @@ def test_two_projects_do_not_share_a_module(
     assert [export.create_plugin().name for export in exports] == ["my-plugin", "other"]
 
 
-NOT_PROJECTS = {
+NOT_MANIFESTS = {
     "not TOML": ("name = ", "is not valid TOML"),
     "not UTF-8": (b'name = "\xff"', "is not valid TOML"),
     "a number of 5,000 digits": ("number = 1" + "0" * 5000, "is not valid TOML"),
+    "lists in lists": ("deep = " + "[" * 5000, "is not valid TOML: it nests too deep"),
+    "tables in tables": ("deep = " + "{a=" * 5000, "is not valid TOML: it nests too deep"),
     "empty": ("", "the manifest is not valid:\n  - name: missing"),
     "a bad manifest": (MANIFEST.replace("my-plugin", "My"), "plugin 'My' is not valid:\n  - name"),
     "a date in the manifest": (MANIFEST + "author = 2020-01-01", "a date can't be in a document"),
     "a limit beyond 64 bits": (MANIFEST + f"limits = {{ fuel = -{10**30} }}", "limits.fuel"),
+}
+NOT_PROJECTS = {
+    **NOT_MANIFESTS,
     "no build": (MANIFEST, r"has no \[build\] table"),
     "no table": (MANIFEST + 'build = "x"', r"not valid: \[build\]\n  - expected a map, got 'x'"),
     "an empty build": (MANIFEST + "[build]", "build.*\n.*entry: missing\n.*language: missing"),
@@ -142,9 +148,25 @@ def test_what_is_no_project(project: Path, case: str) -> None:
             read(project)
 
 
+@pytest.mark.parametrize("case", NOT_MANIFESTS)
+def test_a_manifest_alone_is_refused_as_with_its_build(project: Path, case: str) -> None:
+    content, says = NOT_MANIFESTS[case]
+    data = content if isinstance(content, bytes) else content.encode()
+    (project / "plugin.toml").write_bytes(data)
+    with pytest.raises(PluginValidationError, match=says):
+        read_manifest(project)
+
+
+def test_a_manifest_alone_needs_no_build(project: Path) -> None:
+    (project / "plugin.toml").write_text(MANIFEST, "utf-8")
+    assert read_manifest(project) == read_manifest(str(project))
+    assert read_manifest(project).name == "my-plugin"
+
+
 def test_a_folder_without_a_project(tmp_path: Path) -> None:
-    with pytest.raises(PluginValidationError, match=r"there is no plugin\.toml in"):
-        read_project(tmp_path)
+    for read in (read_project, read_manifest):
+        with pytest.raises(PluginValidationError, match=r"there is no plugin\.toml in"):
+            read(tmp_path)
 
 
 def test_a_file_instead_of_a_folder(project: Path) -> None:

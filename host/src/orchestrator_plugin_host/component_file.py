@@ -153,8 +153,7 @@ def _sections(data: _Bytes) -> Iterator[tuple[int, _Bytes]]:
     for _ in range(_MAX_SECTIONS):
         if data.at >= data.end:
             return
-        kind = data.byte()
-        yield kind, data.take(data.unsigned())
+        yield data.byte(), data.take(data.unsigned())
     raise InvalidComponentError(f"the component has more than {_MAX_SECTIONS:,} sections in a row")
 
 
@@ -185,7 +184,9 @@ def _count(data: _Bytes, into: Contents, depth: int) -> None:
     if header[4:] == _MODULE:
         into.modules += 1
     for kind, body in _sections(data):
-        if header[4:] == _COMPONENT:
+        if kind == 0:
+            body.name()  # that it can be read: `without_names` reads it later
+        elif header[4:] == _COMPONENT:
             if kind in (1, 4):
                 _count(body, into, depth + 1)
         elif kind == 3:
@@ -292,9 +293,7 @@ def _without_names(data: _Bytes, depth: int) -> bytes:
 
 def _unsigned(value: int) -> bytes:
     encoded = bytearray()
-    while True:
-        byte, value = value & 0x7F, value >> 7
-        if not value:
-            encoded.append(byte)
-            return bytes(encoded)
-        encoded.append(byte | 0x80)
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, cast
@@ -128,6 +128,9 @@ def _problems(manifest: PluginManifest) -> list[Problem]:
         found.append(
             Problem("version", f"expected a version like 1.0.0, got {manifest.version[:80]!r}")
         )
+    huge = [path for path, value in _numbers(manifest) if value.bit_length() > 64]
+    if huge:  # TOML may have them; a document may not, nor can a message name them
+        return [*found, *(Problem(path, "expected at most 64 bits") for path in huge)]
     wanted = manifest.sdk_version
     if wanted.min_version < 1:
         found.append(Problem("sdk_version.min_version", "expected 1 or more"))
@@ -139,6 +142,13 @@ def _problems(manifest: PluginManifest) -> list[Problem]:
         if value is not None and value < least:
             found.append(Problem(f"limits.{name}", f"expected {least} or more, got {value}"))
     return found
+
+
+def _numbers(manifest: PluginManifest) -> Iterator[tuple[str, int]]:
+    for part in ("sdk_version", "limits"):
+        for name, value in to_document(getattr(manifest, part)).items():
+            if value is not None:
+                yield f"{part}.{name}", value
 
 
 def check_version(manifest: PluginManifest) -> None:

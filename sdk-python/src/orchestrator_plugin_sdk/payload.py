@@ -49,6 +49,8 @@ def from_text(encoding: Literal["latin1", "base64"], text: str) -> bytes:
     try:
         if encoding == "latin1":
             return text.encode("latin-1")
+        if len(text) % 4 or text.endswith("==="):  # the decoder doesn't mind too much padding
+            raise ValueError("its padding is wrong")
         return base64.b64decode(text, validate=True)
     except (UnicodeEncodeError, binascii.Error, ValueError) as error:
         raise DocumentError(f"the payload is not valid {encoding}: {error}") from None

@@ -72,14 +72,7 @@ def read_project(directory: Path | str) -> PluginProject:
     """
     directory = Path(directory)
     path = directory / "plugin.toml"
-    try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PluginValidationError(f"there is no plugin.toml in {directory}") from None
-    except OSError as error:
-        raise PluginValidationError(f"{path} could not be read: {error.strerror}") from None
-    except ValueError as error:  # of the TOML, the UTF-8, or a number with thousands of digits
-        raise PluginValidationError(f"{path} is not valid TOML: {error}") from None
+    document = _read_toml(path)
     build = document.pop("build", None)
     manifest = validate_manifest(document)
     if build is None:
@@ -113,10 +106,14 @@ def _siblings_importable(directory: Path) -> Iterator[None]:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PluginValidationError(f"there is no plugin.toml in {path.parent}") from None
     except OSError as error:
-        raise PluginValidationError(f"{path} can't be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PluginValidationError(f"{path} could not be read: {error.strerror}") from None
+    except ValueError as error:  # of the TOML, the UTF-8, or a number with thousands of digits
         raise PluginValidationError(f"{path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise PluginValidationError(f"{path} is not valid TOML: it nests too deep") from None
 
 
 def load_project(directory: Path | str) -> PluginExport[Plugin]:

@@ -317,6 +317,17 @@ def test_entries_and_clearing(cache: ComponentCache, directory: Path) -> None:
     assert cache.get(DIGEST, FINGERPRINT) == CODE
 
 
+def test_folders_are_no_entries(cache: ComponentCache, directory: Path) -> None:
+    cache.put(DIGEST, FINGERPRINT, CODE)
+    for name in (stored_of(cache, "other").name, ".writing-folder"):
+        (directory / name).mkdir()
+        (directory / name / "inside").write_bytes(b"not of the cache")
+    assert [entry.path for entry in cache.entries()] == [stored_of(cache, DIGEST)]
+    assert cache.clear() == 32 + len(CODE)
+    assert cache.entries() == []
+    assert len([*directory.glob("*/inside")]) == 2
+
+
 def stored_of(cache: ComponentCache, digest: str) -> Path:
     return cache._path(digest, FINGERPRINT)
 

@@ -162,11 +162,17 @@ class ComponentCache:
     def entries(self) -> list[CacheEntry]:
         """What is stored, most recently used first."""
         found = []
-        for path in self.directory.glob(f"*{_SUFFIX}"):
+        for path in self._files(f"*{_SUFFIX}"):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found.append(CacheEntry(path, status.st_size, status.st_mtime))
         return sorted(found, key=lambda entry: -entry.used_at)
+
+    def _files(self, pattern: str) -> list[Path]:
+        """What is there by that name, but for folders, which this cache does not make."""
+        return [
+            path for path in self.directory.glob(pattern) if path.is_symlink() or not path.is_dir()
+        ]
 
     def clear(self) -> int:
         """Deletes everything stored; gives the bytes freed. The secret stays."""
@@ -174,6 +180,6 @@ class ComponentCache:
         for entry in self.entries():
             entry.path.unlink(missing_ok=True)
             freed += entry.size
-        for left_over in self.directory.glob(f"{_TEMPORARY}*"):
+        for left_over in self._files(f"{_TEMPORARY}*"):
             left_over.unlink(missing_ok=True)
         return freed

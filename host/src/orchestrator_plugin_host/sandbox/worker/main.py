@@ -12,11 +12,11 @@ the host                                               the worker
 `instantiate`, store limits, fuel, room                `done`, nothing | a failure
 `invoke`, interface, function, fuel, room, arguments   `done`, result | a failure
 `drop`, resource, fuel                                 `done`, nothing | a failure
-`return`, result | `end`                               (asked) `import`, interface, function, values
+`return`, result                                       (asked) `import`, interface, function, values
 =====================================================  ==========================================
 
 A failure is `trap`, code, words of wasmtime | `value`, why | `large`, size | `import-value`, why |
-`import-large`, size. After one the host ends the worker.
+`import-large`, size. After one the host ends the worker, as when an import is not to be answered.
 """
 
 from __future__ import annotations
@@ -44,10 +44,6 @@ from .wire import reader, to_wire
 
 _MOST = 1 << 32
 """Bytes of a message: what the host sends, it has measured."""
-
-
-class _HostEndedCallError(Exception):
-    """The host answered an import with the end of the call."""
 
 
 def main(channel_descriptor: int, code_descriptor: int | None) -> None:
@@ -223,10 +219,8 @@ class _Served:
 
     def answer(self, context: int, interface: str, function: str, values: list[Any]) -> Any:
         self._channel.send(["import", interface, function, to_wire(tuple(values))])
-        reply = self._channel.receive(_MOST)
-        if reply[0] != "return":
-            raise _HostEndedCallError
-        return reply[1]
+        _, result = self._channel.receive(_MOST)
+        return result
 
     def failed(self, context: int, error: BaseException) -> None:
         if isinstance(error, ValueTooLargeError):

@@ -1,0 +1,1 @@
+"""Fuzzing: what an enemy could write, made by the hundred thousand, and run in child processes."""

@@ -1,0 +1,64 @@
+"""The one place that knows how the host loads with its cache of compiled components."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from orchestrator_plugin_host import Limits
+from orchestrator_plugin_host.admission import admit_component, world_of
+from orchestrator_plugin_host.calls import Call
+from orchestrator_plugin_host.component_file import ComponentFile
+from orchestrator_plugin_host.policy import Policy
+from orchestrator_plugin_host.sandbox.cache import ComponentCache
+from orchestrator_plugin_host.sandbox.fingerprint import fingerprint
+from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.sandbox.values import Ok
+from orchestrator_plugin_host.wit import full_name
+from orchestrator_plugin_sdk import PluginContext, unpack
+
+_LIMITS = Limits()
+
+
+class CachedLoading:
+    """Loads components by way of a folder, and asks what they say."""
+
+    def __init__(self) -> None:
+        self._sandbox = Sandbox()
+
+    def close(self) -> None:
+        """Frees the engine."""
+        self._sandbox.close()
+
+    def load(self, data: bytes, folder: Path) -> Template:
+        """A component, by a loader that has never loaded anything. Raises `PluginError`."""
+        admitted = admit_component(data, _LIMITS, Policy())
+        assert isinstance(admitted.source, ComponentFile)
+        loader = ComponentLoader(self._sandbox, folder, 1 << 40)
+        return loader.load(
+            admitted.manifest.name,
+            admitted.source,
+            world_of(admitted.kind),
+            frozenset(),
+            admitted.limits,
+            "thread",
+            threading.Event(),
+        )
+
+    def is_well(self, loaded: Template) -> bool:
+        """Whether a loaded component says that it is well."""
+        call = Call("wat-guest", _LIMITS, PluginContext())
+        instance = loaded.source().instance(call)
+        try:
+            answer = instance.invoke(full_name("lifecycle"), "health-check")
+        finally:
+            instance.close()
+        return isinstance(answer, Ok) and unpack(answer.value[1]) == {"healthy": True}
+
+    def stored(self, data: bytes, folder: Path) -> bytes | None:
+        """What the cache gives for a component. Raises `CacheError`."""
+        admitted = admit_component(data, _LIMITS, Policy())
+        assert isinstance(admitted.source, ComponentFile)
+        cache = ComponentCache(folder)
+        return cache.get(admitted.source.digest, fingerprint())

@@ -1,0 +1,1 @@
+"""Ways to damage a component: its bytes, its sections, its text."""
