@@ -90,7 +90,7 @@ async def test_wrong_types_of_wasi_are_refused(load: Load) -> None:
             for key, value in (guest.edits or {}).items()
         }
     )
-    with pytest.raises(PluginTrapError, match="instantiation"):
+    with pytest.raises(InvalidComponentError, match="of WASI with another type"):
         await load(wrong)
 
 

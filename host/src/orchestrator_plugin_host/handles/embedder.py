@@ -31,6 +31,11 @@ class LoadedEmbedder(LoadedPlugin):
 
     async def _learn(self) -> None:
         self._dims: int = await self._call(DIMS, [], None)
+        if not self._dims:
+            raise PluginOutputError(
+                f"plugin {self.name!r} says that its vectors have no components: dims must be 1 "
+                "at least"
+            )
 
     async def embed_texts(
         self, texts: Iterable[str], context: PluginContext | None = None

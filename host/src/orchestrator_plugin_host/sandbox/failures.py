@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..calls import Call
-from ..errors import FuelExhaustedError, MemoryLimitError, PluginError, PluginTrapError
+from ..errors import (
+    FuelExhaustedError,
+    InvalidComponentError,
+    MemoryLimitError,
+    PluginError,
+    PluginTrapError,
+)
 from ..limits import UNITS
 from . import _capi
 
@@ -22,6 +28,13 @@ _TRAPS: Mapping[int, str] = {
     9: "unreachable",
     10: "interrupted",
     11: "out of fuel",
+    17: "entered while it could not be",
+    23: "called an import where it must not",
+    25: "invalid character",
+    30: "string out of bounds",
+    31: "list out of bounds",
+    32: "invalid discriminant",
+    33: "unaligned pointer",
 }
 
 # wasmtime's words for a store's limits, when it makes an instance.
@@ -40,6 +53,12 @@ def failure(call: Call, trap_code: int | None, message: str, doing: str) -> Plug
     if trap_code == _capi.TRAP_OUT_OF_FUEL:
         return FuelExhaustedError(plugin, "fuel", limits.fuel, UNITS["fuel"], "ran out of fuel")
     if trap_code is None:
+        if "matching implementation was not found in the linker" in message:
+            cause = message.strip().splitlines()[0]
+            return InvalidComponentError(
+                f"plugin {plugin!r} imports something of WASI with another type than it has: "
+                f"{cause}. Build it against WASI 0.2"
+            )
         if "Exited with i32 exit status" in message:
             return PluginTrapError(
                 f"plugin {plugin!r} ended itself (wasi:cli/exit) in {doing}; its instance was "
