@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.wasi import wasi_guest
 
 HELLO = {"messages": [{"role": "user", "content": "hello"}], "seed": 7, "max_tokens": 5}
 COUNT = {"command": "text.count", "stdin": "one two\n"}
@@ -31,7 +32,10 @@ def test_people_are_shown_json_too_and_how_it_ran(command, examples):
     request = as_json({**COUNT, "policy": ALLOWED})
     sandboxed = command("call", folder, "execute", "--request", request)
     assert (sandboxed.code, sandboxed.document["stdout"]) == (0, "1 2 8\n")
-    assert "text-tools sandboxed" in sandboxed.err
+    assert "text-tools sandboxed (thread tier)" in sandboxed.err
+    in_worker = command("call", folder, "execute", "--request", request, "--tier", "process")
+    assert in_worker.out and json.loads(in_worker.out)["stdout"] == "1 2 8\n"
+    assert "text-tools sandboxed (process tier)" in in_worker.err
     native = command("call", folder, "execute", "--request", request, "--native")
     assert native.document["stdout"] == "1 2 8\n"
     assert "not sandboxed" in native.err
@@ -281,3 +285,13 @@ def test_a_faulty_plugin_toml(command, tmp_path: Path):
     done = command("call", tmp_path, "health_check", "--json")
     assert (done.code, done.error["type"]) == (1, "PluginValidationError")
     assert {"type", "version"} <= {problem["path"] for problem in done.error["problems"]}
+
+
+def test_what_a_component_may_import_is_granted(command, tmp_path):
+    file = tmp_path / "wasi.wasm"
+    file.write_bytes(wasi_guest().build())
+    refused = command("call", str(file), "health_check", "--json")
+    assert refused.code == 1
+    assert "Policy(wasi='core')" in refused.error["message"]
+    granted = command("call", str(file), "health_check", "--json", "--wasi", "core")
+    assert granted.document["healthy"]
