@@ -34,7 +34,7 @@ def test_people_are_shown_json_too_and_how_it_ran(command, examples):
     assert (sandboxed.code, sandboxed.document["stdout"]) == (0, "1 2 8\n")
     assert "text-tools sandboxed (thread tier)" in sandboxed.err
     in_worker = command("call", folder, "execute", "--request", request, "--tier", "process")
-    assert in_worker.out and json.loads(in_worker.out)["stdout"] == "1 2 8\n"
+    assert json.loads(in_worker.out)["stdout"] == "1 2 8\n"
     assert "text-tools sandboxed (process tier)" in in_worker.err
     native = command("call", folder, "execute", "--request", request, "--native")
     assert native.document["stdout"] == "1 2 8\n"
