@@ -35,8 +35,12 @@ SETTINGS: Final = {
 """What `wasmtime.Config` is told."""
 
 
-def make_engine() -> Engine:
+def make_engine(*, compiles_in_parallel: bool = False) -> Engine:
     """An engine with the settings that untrusted guests need.
+
+    Compiling in parallel is for processes that do nothing else: wasmtime does it in threads that
+    are the whole process's, and a process that was forked from one that has them waits for ever
+    for its own.
 
     Raises `RuntimeError` if this wasmtime is not the one that the host was built for.
     """
@@ -44,5 +48,6 @@ def make_engine() -> Engine:
     config = Config()
     for name, value in SETTINGS.items():
         setattr(config, name, value)
+    config.parallel_compilation = compiles_in_parallel
     _capi.configure(config)
     return Engine(config)

@@ -52,7 +52,7 @@ def main(channel_descriptor: int, code_descriptor: int | None) -> None:
     channel = Channel(end)
     name, *rest = channel.receive(_MOST)
     serve = _compile if name == "compile" else _run
-    engine = make_engine()
+    engine = make_engine(compiles_in_parallel=name == "compile")
     work = serve(channel, engine, code_descriptor, *rest)
 
     def thread() -> None:
