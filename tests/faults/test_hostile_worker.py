@@ -166,23 +166,25 @@ def template(cache_directory: Path) -> Iterator[Template]:
     sandbox.close()
 
 
-def one_call() -> Call:
-    return Call("wat-guest", Limits(deadline_ms=500), PluginContext())
+def one_call(*, to_be_late: bool) -> Call:
+    deadline_ms = 500 if to_be_late else 20_000  # a busy machine takes long to start a worker
+    return Call("wat-guest", Limits(deadline_ms=deadline_ms), PluginContext())
 
 
 def fails(template: Template, errors: tuple[type[PluginError], ...], *, invoke: bool) -> None:
     """The worker's end comes with one of these errors, and is bounded in time and memory."""
+    late = DeadlineExceededError in errors
     raised: list[BaseException] = []
     pids: list[int] = []
 
     def use() -> None:
         try:
-            call = one_call()
+            call = one_call(to_be_late=late and not invoke)
             with call._running():
                 instance = source.instance(call)
             assert isinstance(instance, ProcessInstance)
             pids.append(instance.pid)
-            call = one_call()
+            call = one_call(to_be_late=late)
             with call._running():
                 instance.begin(call)
                 instance.invoke("orchestrator:plugin/provider@1.0.0", "generate", ("bytes", b""))
