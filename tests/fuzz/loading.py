@@ -63,7 +63,7 @@ class Stages:
         self._tier: Tier = tier
         self._runner = asyncio.Runner()
         self._sandbox = Sandbox()
-        check_round_trip(self._sandbox)
+        check_round_trip(self._sandbox, Call("self-check", Limits(), PluginContext()))
         self._threads = WorkerThreads()
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from .admission import (
 from .backends.base import Backend
 from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
+from .calls import Call
 from .component_file import ComponentFile, read_component
 from .discovery import PluginSource, resolve
 from .errors import PluginClosedError, PluginError
@@ -72,12 +73,13 @@ class PluginHost:
         self._loader: ComponentLoader | None = None
         self._threads = WorkerThreads()
         self._open = False
+        self._opening = anyio.Lock()
         self._closing = anyio.Lock()
 
     async def __aenter__(self) -> Self:
         if not self._open:
             self._threads = WorkerThreads()
-            self._closing = anyio.Lock()  # of this event loop
+            self._opening, self._closing = anyio.Lock(), anyio.Lock()  # of this event loop
         self._open = True
         return self
 
@@ -260,19 +262,9 @@ class PluginHost:
     ) -> Backend:
         if not isinstance(admitted.source, ComponentFile):
             return NativeBackend(admitted, config)
-        if self._sandbox is None or self._loader is None:
-            sandbox = Sandbox()
-            try:
-                check_round_trip(sandbox)
-                self._loader = ComponentLoader(
-                    sandbox, self.settings.cache_directory, self.settings.cache_bytes
-                )
-            except BaseException:
-                sandbox.close()
-                raise
-            self._sandbox = sandbox
+        loader = await self._open_loader()
         tier = tier or self.settings.tier
-        template = await self._template(self._loader, admitted, admitted.source, tier)
+        template = await self._template(loader, admitted, admitted.source, tier)
         return WasmBackend(
             admitted,
             config,
@@ -284,6 +276,26 @@ class PluginHost:
             context=context,
             init_deadline_ms=self.settings.init_deadline_ms,
         )
+
+    async def _open_loader(self) -> ComponentLoader:
+        """What loads components, made for the first of them."""
+        async with self._opening:
+            if self._loader is None:
+                sandbox = Sandbox()
+                try:
+                    # Compiles, and runs a guest: on a thread with a stack that is large enough.
+                    call = Call("self-check", Limits(), PluginContext())
+                    await self._threads.run(
+                        "self-check", call, lambda: check_round_trip(sandbox, call)
+                    )
+                    self._loader = ComponentLoader(
+                        sandbox, self.settings.cache_directory, self.settings.cache_bytes
+                    )
+                except BaseException:
+                    sandbox.close()
+                    raise
+                self._sandbox = sandbox
+            return self._loader
 
     async def _template(
         self, loader: ComponentLoader, admitted: AdmittedPlugin, file: ComponentFile, tier: Tier

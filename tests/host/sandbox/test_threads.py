@@ -351,3 +351,37 @@ async def test_closing_does_not_wait_for_what_blocks(call: Call) -> None:
     assert thread.is_alive()
     block.may_leave.set()
     thread.join()
+
+
+@pytest.mark.anyio
+async def test_closing_ends_what_nobody_waits_for(call: Call) -> None:
+    # As Ctrl-C does on trio, which can come between any two steps of the caller.
+    threads, entered, left = WorkerThreads(), threading.Event(), threading.Event()
+    discarded: list[str] = []
+
+    def work() -> str:
+        entered.set()
+        with contextlib.suppress(PluginClosedError, PluginAbortedError):
+            call.wait(3600)
+        left.set()
+        return "made"
+
+    def submit_and_be_interrupted(job: Any, run: Any) -> None:
+        WorkerThreads._submit(threads, job, run)
+        raise KeyboardInterrupt
+
+    closed: list[bool] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "_submit", submit_and_be_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            await threads.run(
+                "plugin",
+                call,
+                work,
+                abandoned=lambda: closed.append(True),
+                discard=discarded.append,
+            )
+    threads.close()
+    assert closed == [True]
+    assert entered.is_set() == left.is_set()
+    assert discarded == (["made"] if entered.is_set() else [])

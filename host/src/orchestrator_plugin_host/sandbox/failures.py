@@ -54,10 +54,10 @@ def failure(call: Call, trap_code: int | None, message: str, doing: str) -> Plug
         return FuelExhaustedError(plugin, "fuel", limits.fuel, UNITS["fuel"], "ran out of fuel")
     if trap_code is None:
         if "matching implementation was not found in the linker" in message:
-            cause = message.strip().splitlines()[0]
+            first = message.strip().splitlines()[0]
             return InvalidComponentError(
                 f"plugin {plugin!r} imports something of WASI with another type than it has: "
-                f"{cause}. Build it against WASI 0.2"
+                f"{first}. Build it against WASI 0.2"
             )
         if "Exited with i32 exit status" in message:
             return PluginTrapError(

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import PluginContext
 from wasmtime import wat2wasm
 
 from ..calls import Call
-from ..errors import SignalsTakenError
-from ..limits import Limits
+from ..errors import PluginError
 from ..wit import Function, Interface, ResultType, World, full_name, read_contract
 from . import _capi
 from .guest import LoadedComponent
@@ -78,7 +76,7 @@ _PAYLOADS: Final[tuple[tuple[str, Any], ...]] = (
 )
 
 
-def check_round_trip(sandbox: Sandbox) -> None:
+def check_round_trip(sandbox: Sandbox, call: Call) -> None:
     """Raises `RuntimeError` if values do not come back as they went."""
     types = read_contract().interfaces[full_name("types")].types
     function = Function((("call", types["payload"]),), ResultType(types["payload"], types["error"]))
@@ -87,7 +85,7 @@ def check_round_trip(sandbox: Sandbox) -> None:
     try:
         component = _capi.compile_component(sandbox.engine.engine, bytes(wat2wasm(_WAT)))
         loaded = LoadedComponent.of(component, world, memories=1, wasi=False)
-        instance = ThreadInstance(sandbox, loaded, Call("self-check", Limits(), PluginContext()))
+        instance = ThreadInstance(sandbox, loaded, call)
         try:
             answers: list[Any] = [
                 instance.invoke("check", "echo", payload) for payload in _PAYLOADS
@@ -95,7 +93,7 @@ def check_round_trip(sandbox: Sandbox) -> None:
             answers.append(instance.invoke("check", "fail", _PAYLOADS[0]))
         finally:
             instance.close()
-    except SignalsTakenError:
+    except PluginError:
         raise
     except Exception as error:
         raise RuntimeError(_refusal(f"{type(error).__name__}: {error}")) from error

@@ -60,6 +60,7 @@ class _Run:
     thread: threading.Thread | None = None
     finished: bool = False
     abandoned: bool = False
+    forgotten: bool = False
 
 
 class WorkerThreads:
@@ -116,11 +117,14 @@ class WorkerThreads:
                 discard(result[0])
             call_soon(token, done.set)
 
-        self._submit(job, run)
+        submitted = False
         given_up: BaseException | None = None
         patience = float("inf")
         while not done.is_set():
             try:
+                if not submitted:
+                    self._submit(job, run)
+                    submitted = True
                 wait = max(patience - time.monotonic(), 0.0)
                 with anyio.move_on_after(wait, shield=given_up is not None):
                     await done.wait()
@@ -140,6 +144,11 @@ class WorkerThreads:
                     if call.left() > 0
                     else call.out_of_time()
                 )
+                if not submitted:  # or hardly: on trio, Ctrl-C comes between any two steps
+                    run.forgotten = True
+                    if abandoned is not None:
+                        abandoned()
+                    raise
         if given_up is not None:
             if result and discard is not None and not run.abandoned:
                 discard(result[0])
@@ -168,7 +177,7 @@ class WorkerThreads:
             if run.abandoned:
                 self._blocked[run.owner] -= 1
                 self._blocked += Counter()  # forgets the owners that have none
-            return run.abandoned
+            return run.abandoned or run.forgotten
 
     def _submit(self, job: _Job, run: _Run) -> None:
         if os.getpid() != self._process:
@@ -207,6 +216,8 @@ class WorkerThreads:
         """Ends the threads once their calls have; those that block end when they come back."""
         with self._lock:
             self._closed = True
+            for run in self._runs:  # nobody waits for it any more
+                run.call.interrupt(PluginClosedError("the host has been closed"))
             for jobs in self._idle:
                 jobs.put(None)
             self._idle.clear()
