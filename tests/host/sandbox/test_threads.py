@@ -351,3 +351,43 @@ async def test_closing_does_not_wait_for_what_blocks(call: Call) -> None:
     assert thread.is_alive()
     block.may_leave.set()
     thread.join()
+
+
+@pytest.mark.anyio
+async def test_a_thread_that_can_not_be_started(threads: WorkerThreads, call: Call) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="can't start"):
+            await threads.run("plugin", call, lambda: None)
+    assert threads._runs == set()
+    assert await threads.run("plugin", call, lambda: 1) == 1  # and closing works
+
+
+@pytest.mark.anyio
+async def test_interrupted_as_the_thread_begins(threads: WorkerThreads, call: Call) -> None:
+    # Ctrl-C in trio comes between any two steps: here as the thread is already in the guest.
+    entered, left = threading.Event(), threading.Event()
+
+    def work() -> None:
+        entered.set()
+        try:
+            call.wait(3600)
+        finally:
+            left.set()
+
+    submit = threads._submit
+
+    def interrupted(*arguments: Any) -> None:
+        submit(*arguments)
+        entered.wait()
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "_submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            await threads.run("plugin", call, work)
+    assert left.is_set()
+    assert threads._runs == set()

@@ -18,6 +18,7 @@ from ..wit import Function, Interface, ResultType, World, full_name, read_contra
 from . import _capi
 from .guest import LoadedComponent
 from .instance import Sandbox, ThreadInstance
+from .threads import on_large_stack
 from .values import Err, Ok
 
 _WAT: Final = """
@@ -80,6 +81,10 @@ _PAYLOADS: Final[tuple[tuple[str, Any], ...]] = (
 
 def check_round_trip(sandbox: Sandbox) -> None:
     """Raises `RuntimeError` if values do not come back as they went."""
+    on_large_stack(lambda: _check(sandbox))
+
+
+def _check(sandbox: Sandbox) -> None:
     types = read_contract().interfaces[full_name("types")].types
     function = Function((("call", types["payload"]),), ResultType(types["payload"], types["error"]))
     interface = Interface("check", {"echo": function, "fail": function}, {}, frozenset())

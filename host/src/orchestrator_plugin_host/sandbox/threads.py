@@ -51,6 +51,26 @@ def _start_with_large_stack(thread: threading.Thread) -> None:
             threading.stack_size(before)
 
 
+def on_large_stack(function: Callable[[], None]) -> None:
+    """Runs `function` on a thread with a stack for guests, and waits for it. Raises what it does.
+
+    wasmtime's compiler needs more of a stack, too, than an application's threads may have.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="orchestrator-plugin-check", daemon=True)
+    _start_with_large_stack(thread)
+    thread.join()
+    if raised:
+        raise raised[0]
+
+
 @dataclass(eq=False)
 class _Run:
     """One function on its way through a thread."""
@@ -58,6 +78,7 @@ class _Run:
     owner: str
     call: Call
     thread: threading.Thread | None = None
+    withdrawn: bool = False
     finished: bool = False
     abandoned: bool = False
 
@@ -107,7 +128,10 @@ class WorkerThreads:
         run = _Run(owner, call)
 
         def job() -> None:
-            run.thread = threading.current_thread()
+            with self._lock:
+                if run.withdrawn:
+                    return
+                run.thread = threading.current_thread()
             try:
                 result.append(function())
             except BaseException as error:
@@ -116,9 +140,16 @@ class WorkerThreads:
                 discard(result[0])
             call_soon(token, done.set)
 
-        self._submit(job, run)
         given_up: BaseException | None = None
         patience = float("inf")
+        try:
+            self._submit(job, run)
+        except BaseException as error:
+            if self._withdraw(run):
+                raise
+            # Ctrl-C, which trio raises anywhere: the thread is in the guest, as below.
+            given_up, patience = error, time.monotonic() + PATIENCE_SECONDS
+            call.interrupt(PluginAbortedError(f"plugin {call.plugin!r}: the call was interrupted"))
         while not done.is_set():
             try:
                 wait = max(patience - time.monotonic(), 0.0)
@@ -150,6 +181,14 @@ class WorkerThreads:
             finally:
                 raised.clear()  # no cycle through the traceback
         return result[0]
+
+    def _withdraw(self, run: _Run) -> bool:
+        """Takes a run back, unless a thread has begun it."""
+        with self._lock:
+            if run.thread is None:
+                run.withdrawn = True
+                self._runs.discard(run)
+            return run.withdrawn
 
     def _abandon(self, run: _Run) -> bool:
         """Gives a thread up, unless it is done after all."""
@@ -190,8 +229,8 @@ class WorkerThreads:
             )
             if not self._threads:
                 atexit.register(self._at_exit)
-            self._threads.append(thread)
             _start_with_large_stack(thread)
+            self._threads.append(thread)
 
     def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
         job: Any
