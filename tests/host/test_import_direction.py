@@ -66,7 +66,7 @@ SANDBOX: dict[str, set[str]] = {
         "processes",
         "typecheck",
     },
-    "selfcheck": {"_capi", "guest", "instance", "values"},
+    "selfcheck": {"_capi", "guest", "instance", "threads", "values"},
     "__init__": set(),
 }
 
