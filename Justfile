@@ -47,6 +47,10 @@ fuzz *arguments:
 bench-tiers *arguments:
     python benchmarks/tiers.py {{ arguments }}
 
+# Make many calls, good and bad, and see what they leave behind: `soak --calls 200000 --tier both`
+soak *arguments:
+    python benchmarks/soak.py {{ arguments }}
+
 # Write the JSON Schemas of the documents anew
 schemas:
     python -m orchestrator_plugin_host.schemas wit/schemas

@@ -354,34 +354,40 @@ async def test_closing_does_not_wait_for_what_blocks(call: Call) -> None:
 
 
 @pytest.mark.anyio
-async def test_closing_ends_what_nobody_waits_for(call: Call) -> None:
-    # As Ctrl-C does on trio, which can come between any two steps of the caller.
-    threads, entered, left = WorkerThreads(), threading.Event(), threading.Event()
-    discarded: list[str] = []
+async def test_a_thread_that_can_not_be_started(threads: WorkerThreads, call: Call) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
 
-    def work() -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="can't start"):
+            await threads.run("plugin", call, lambda: None)
+    assert threads._runs == set()
+    assert await threads.run("plugin", call, lambda: 1) == 1  # and closing works
+
+
+@pytest.mark.anyio
+async def test_interrupted_as_the_thread_begins(threads: WorkerThreads, call: Call) -> None:
+    # Ctrl-C in trio comes between any two steps: here as the thread is already in the guest.
+    entered, left = threading.Event(), threading.Event()
+
+    def work() -> None:
         entered.set()
-        with contextlib.suppress(PluginClosedError, PluginAbortedError):
+        try:
             call.wait(3600)
-        left.set()
-        return "made"
+        finally:
+            left.set()
 
-    def submit_and_be_interrupted(job: Any, run: Any) -> None:
-        WorkerThreads._submit(threads, job, run)
+    submit = threads._submit
+
+    def interrupted(*arguments: Any) -> None:
+        submit(*arguments)
+        entered.wait()
         raise KeyboardInterrupt
 
-    closed: list[bool] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threads, "_submit", submit_and_be_interrupted)
+        patch.setattr(threads, "_submit", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            await threads.run(
-                "plugin",
-                call,
-                work,
-                abandoned=lambda: closed.append(True),
-                discard=discarded.append,
-            )
-    threads.close()
-    assert closed == [True]
-    assert entered.is_set() == left.is_set()
-    assert discarded == (["made"] if entered.is_set() else [])
+            await threads.run("plugin", call, work)
+    assert left.is_set()
+    assert threads._runs == set()

@@ -58,9 +58,9 @@ class _Run:
     owner: str
     call: Call
     thread: threading.Thread | None = None
+    withdrawn: bool = False
     finished: bool = False
     abandoned: bool = False
-    forgotten: bool = False
 
 
 class WorkerThreads:
@@ -108,7 +108,10 @@ class WorkerThreads:
         run = _Run(owner, call)
 
         def job() -> None:
-            run.thread = threading.current_thread()
+            with self._lock:
+                if run.withdrawn:
+                    return
+                run.thread = threading.current_thread()
             try:
                 result.append(function())
             except BaseException as error:
@@ -117,14 +120,18 @@ class WorkerThreads:
                 discard(result[0])
             call_soon(token, done.set)
 
-        submitted = False
         given_up: BaseException | None = None
         patience = float("inf")
+        try:
+            self._submit(job, run)
+        except BaseException as error:
+            if self._withdraw(run):
+                raise
+            # Ctrl-C, which trio raises anywhere: the thread is in the guest, as below.
+            given_up, patience = error, time.monotonic() + PATIENCE_SECONDS
+            call.interrupt(PluginAbortedError(f"plugin {call.plugin!r}: the call was interrupted"))
         while not done.is_set():
             try:
-                if not submitted:
-                    self._submit(job, run)
-                    submitted = True
                 wait = max(patience - time.monotonic(), 0.0)
                 with anyio.move_on_after(wait, shield=given_up is not None):
                     await done.wait()
@@ -144,11 +151,6 @@ class WorkerThreads:
                     if call.left() > 0
                     else call.out_of_time()
                 )
-                if not submitted:  # or hardly: on trio, Ctrl-C comes between any two steps
-                    run.forgotten = True
-                    if abandoned is not None:
-                        abandoned()
-                    raise
         if given_up is not None:
             if result and discard is not None and not run.abandoned:
                 discard(result[0])
@@ -159,6 +161,14 @@ class WorkerThreads:
             finally:
                 raised.clear()  # no cycle through the traceback
         return result[0]
+
+    def _withdraw(self, run: _Run) -> bool:
+        """Takes a run back, unless a thread has begun it."""
+        with self._lock:
+            if run.thread is None:
+                run.withdrawn = True
+                self._runs.discard(run)
+            return run.withdrawn
 
     def _abandon(self, run: _Run) -> bool:
         """Gives a thread up, unless it is done after all."""
@@ -177,7 +187,7 @@ class WorkerThreads:
             if run.abandoned:
                 self._blocked[run.owner] -= 1
                 self._blocked += Counter()  # forgets the owners that have none
-            return run.abandoned or run.forgotten
+            return run.abandoned
 
     def _submit(self, job: _Job, run: _Run) -> None:
         if os.getpid() != self._process:
@@ -199,8 +209,8 @@ class WorkerThreads:
             )
             if not self._threads:
                 atexit.register(self._at_exit)
-            self._threads.append(thread)
             _start_with_large_stack(thread)
+            self._threads.append(thread)
 
     def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
         job: Any
