@@ -8,6 +8,7 @@ import sys
 import textwrap
 
 import pytest
+from orchestrator_plugin_host.sandbox.worker import confine
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"),
@@ -104,3 +105,39 @@ def test_threads_and_memory_within_the_limit_are_left() -> None:
         )
         == "done\n"
     )
+
+
+def test_no_capabilities_are_left() -> None:
+    found = _attempt(
+        """
+        held = (ctypes.c_uint32 * 6)()
+        checked(libc.capget((ctypes.c_uint32 * 2)(0x20080522, 0), held))
+        print(list(held))
+        """
+    )
+    assert found == "[0, 0, 0, 0, 0, 0]\ndone\n"
+
+
+def test_a_root_that_may_not_change_its_user_is_confined_by_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container whose capabilities were dropped, or with one user mapped."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    class Libc:
+        def unshare(self, flags: int) -> int:
+            return 0
+
+        def prctl(self, *_: int) -> int:
+            return 0
+
+        def capset(self, *_: object) -> int:
+            return 0
+
+    monkeypatch.setattr(confine.ctypes, "CDLL", lambda *_, **__: Libc())
+    monkeypatch.setattr(confine.os, "geteuid", lambda: 0)
+    for name in ("setgroups", "setresgid", "setresuid"):
+        monkeypatch.setattr(confine.os, name, refused)
+    assert confine.isolate() == ["no network", "no new privileges"]
