@@ -1,4 +1,4 @@
-"""What native code in a confined worker can't do: to other processes, and to the machine's memory."""
+"""What native code in a confined worker can't do to other processes and the machine's memory."""
 
 from __future__ import annotations
 
