@@ -34,6 +34,7 @@ _ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE: Final = {"x86_64": 56, "aarch64": 220}
 _TGKILL: Final = {"x86_64": 234, "aarch64": 131}
 _CLONE3: Final = 435
+_MEMFD_CREATE: Final = {"x86_64": 319, "aarch64": 279}
 
 # name: (x86_64, aarch64); -1 where there is none.
 _FORBIDDEN: Final = {
@@ -74,7 +75,7 @@ _FORBIDDEN: Final = {
     "prlimit64": (302, 261), "setrlimit": (160, 164), "setsid": (112, 157), "setpgid": (109, 154),
     "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
     "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
-    "process_mrelease": (448, 448), "memfd_create": (319, 279), "memfd_secret": (447, 447),
+    "process_mrelease": (448, 448), "memfd_secret": (447, 447),
     "semop": (65, 193), "semtimedop": (220, 192), "semctl": (66, 191), "msgsnd": (69, 189),
     "msgrcv": (70, 188), "msgctl": (71, 187), "shmctl": (31, 195), "mq_unlink": (241, 181),
     "inotify_init": (253, -1), "utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1),
@@ -115,6 +116,9 @@ def program(machine: str, process: int) -> bytes:
         (_RETURN, 0, 0, _ERRNO | _ENOSYS),
         # Its flags are in memory, where no filter can look: the C library then uses `clone`.
         (_JUMP_EQUAL, 0, 1, _CLONE3),
+        (_RETURN, 0, 0, _ERRNO | _ENOSYS),
+        # Memory that `RLIMIT_DATA` does not count. wasmtime can do without, on systems without it.
+        (_JUMP_EQUAL, 0, 1, _MEMFD_CREATE[machine]),
         (_RETURN, 0, 0, _ERRNO | _ENOSYS),
     ]
     for number in forbidden:
