@@ -260,6 +260,8 @@ class PluginHost:
     ) -> Backend:
         if not isinstance(admitted.source, ComponentFile):
             return NativeBackend(admitted, config)
+        if not self._open:  # closed meanwhile: what is made now, nobody would free
+            raise PluginClosedError("the host was closed while the plugin was being loaded")
         if self._sandbox is None or self._loader is None:
             sandbox = Sandbox()
             try:
