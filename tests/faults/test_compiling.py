@@ -28,6 +28,17 @@ from support.processes import HANG_SECONDS, alive, children, end, start, wait_un
 pytestmark = pytest.mark.anyio
 
 STEP = "(local.set 0 (i32.add (local.get 0) (i32.const 1)))"
+FAR_APART = Guest(
+    edits={
+        "  (core instance $libc (instantiate $libc))": (
+            '(core module (memory 256) (data (i32.const 0) "a") (data (i32.const 0xfffff8) "b"))'
+            * 20
+            + "  (core instance $libc (instantiate $libc))"
+        )
+    }
+)
+"""Modules that are never made, whose memories begin with 16 MiB each: 320 MiB from 6 kB."""
+
 LARGE = Guest(fields=f"(func (param i32) (result i32) {STEP * 40} (local.get 0))" * 600)
 """About 170 kB of functions: enough for compiling to take a while."""
 
@@ -271,3 +282,16 @@ def test_a_host_that_is_killed_while_it_compiles(tmp_path: Path, large: Path) ->
     host.kill()
     host.communicate(timeout=HANG_SECONDS)
     wait_until(lambda: not any(map(alive, compilers)), "the compiler's end")
+
+
+async def test_code_that_is_far_larger_than_its_component_is_not_taken(
+    empty: HostSettings, tmp_path: Path
+) -> None:
+    path = tmp_path / "far-apart.wasm"
+    path.write_bytes(FAR_APART.build())
+    assert path.stat().st_size < 10_000
+    async with PluginHost(empty) as host:
+        with pytest.raises(CompileLimitError, match="is compiled to") as caught:
+            await host.load(path)
+    assert caught.value.limit == "code_bytes"
+    assert not list(empty.cache_directory.glob("*.cwasm"))

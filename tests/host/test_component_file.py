@@ -313,9 +313,9 @@ def number(value: int) -> bytes:
 
 
 def test_more_sections_than_any_component_has() -> None:
-    assert read_component(EMPTY + section(7, b"") * 9_000).imports == ()
-    with pytest.raises(InvalidComponentError, match="more than 10,000 sections"):
-        read_component(EMPTY + section(7, b"") * 10_001)
+    assert read_component(EMPTY + section(7, b"") * 90_000).imports == ()
+    with pytest.raises(InvalidComponentError, match="more than 100,000 sections"):
+        read_component(EMPTY + section(7, b"") * 100_001)
 
 
 def test_more_imports_than_any_component_has() -> None:
@@ -330,3 +330,17 @@ def test_a_manifest_that_is_too_large() -> None:
     data = EMPTY + b"\0" + number(len(body)) + body
     with pytest.raises(InvalidComponentError, match="manifest has 65,537 bytes, it may"):
         _ = read_component(data).manifest_document
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_sections_are_counted_at_all_depths(depth: int) -> None:
+    """A hundred megabytes of empty sections would take minutes to read."""
+    sections = section(2, b"\0") * 6_000
+    if depth:
+        size = len(EMPTY + sections)
+        assert size < 1 << 21
+        nested = bytes([4, size & 127 | 128, size >> 7 & 127 | 128, size >> 14])
+        sections = nested + EMPTY + sections
+    assert read_component(EMPTY + sections).contents.sections == 6_000 + depth
+    with pytest.raises(InvalidComponentError, match="more than 100,000 sections"):
+        read_component(EMPTY + sections * 17)

@@ -25,6 +25,8 @@ from orchestrator_plugin_host import (
     PluginTrapError,
     PoolSettings,
 )
+from orchestrator_plugin_host import host as host_module
+from orchestrator_plugin_host.admission import admit_component
 from orchestrator_plugin_host.sandbox.engine import SandboxEngine
 from orchestrator_plugin_sdk import (
     LogEvent,
@@ -311,6 +313,30 @@ async def test_closing_while_loading(host: PluginHost, load: Load) -> None:
     assert [type(error) for error in errors] == [PluginClosedError]
     assert host._sandbox is None
     assert host._plugins == []
+
+
+async def test_closing_while_admitting_leaves_nothing(
+    host: PluginHost, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admitting, closed = threading.Event(), threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        admitting.set()
+        closed.wait(10)
+        return admit_component(*given)
+
+    monkeypatch.setattr(host_module, "admit_component", slowly)
+
+    async def load() -> None:
+        with pytest.raises(PluginClosedError):
+            await host.load(file)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(load)
+        await anyio.to_thread.run_sync(admitting.wait)
+        await host.close()
+        closed.set()
+    assert host._sandbox is None
 
 
 async def test_leaving_with_an_error_closes(settings: HostSettings, file: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,7 @@ _MODULE = b"\x01\x00\x00\x00"
 _COMPONENT = b"\x0d\x00\x01\x00"
 _MAX_NAME = 4096
 _MAX_NESTING = 16
-_MAX_SECTIONS = 10_000
+_MAX_SECTIONS = 100_000
 _MAX_ITEMS = 1_000
 _MAX_MANIFEST_BYTES = 64 * 1024
 _SORTS = ("core", "func", "value", "type", "component", "instance")
@@ -32,6 +32,7 @@ _SORTS = ("core", "func", "value", "type", "component", "instance")
 class Contents:
     """How many of each thing a component defines, in all its modules together."""
 
+    sections: int = field(default=0, compare=False)
     modules: int = 0
     functions: int = 0
     memories: int = 0
@@ -150,11 +151,8 @@ class _Bytes:
 
 
 def _sections(data: _Bytes) -> Iterator[tuple[int, _Bytes]]:
-    for _ in range(_MAX_SECTIONS):
-        if data.at >= data.end:
-            return
+    while data.at < data.end:
         yield data.byte(), data.take(data.unsigned())
-    raise InvalidComponentError(f"the component has more than {_MAX_SECTIONS:,} sections in a row")
 
 
 def _imports(body: _Bytes) -> Iterator[tuple[str, str]]:
@@ -184,6 +182,9 @@ def _count(data: _Bytes, into: Contents, depth: int) -> None:
     if header[4:] == _MODULE:
         into.modules += 1
     for kind, body in _sections(data):
+        into.sections += 1
+        if into.sections > _MAX_SECTIONS:  # reading them takes time, too
+            raise InvalidComponentError(f"the component has more than {_MAX_SECTIONS:,} sections")
         if kind == 0:
             body.name()  # that it can be read: `without_names` reads it later
         elif header[4:] == _COMPONENT:
@@ -219,6 +220,8 @@ def read_component(data: bytes) -> ComponentFile:
         raise InvalidComponentError(
             f"the file is of an unknown WebAssembly version ({data[4:8].hex() or 'none'})"
         )
+    contents = Contents()
+    _count(_Bytes(data, 0, len(data)), contents, 0)
     imports: list[tuple[str, str]] = []
     exports: list[tuple[str, str]] = []
     custom: list[tuple[str, bytes]] = []
@@ -231,8 +234,6 @@ def read_component(data: bytes) -> ComponentFile:
             exports.extend(_exports(body))
         elif kind > 12:
             raise InvalidComponentError(f"the component has a section of unknown kind {kind}")
-    contents = Contents()
-    _count(_Bytes(data, 0, len(data)), contents, 0)
     return ComponentFile(
         data,
         hashlib.sha256(data).hexdigest(),

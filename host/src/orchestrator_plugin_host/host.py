@@ -280,6 +280,7 @@ class PluginHost:
     async def _open_loader(self) -> ComponentLoader:
         """What loads components, made for the first of them."""
         async with self._opening:
+            self._check_open()
             if self._loader is None:
                 sandbox = Sandbox()
                 try:
@@ -288,6 +289,7 @@ class PluginHost:
                     await self._threads.run(
                         "self-check", call, lambda: check_round_trip(sandbox, call)
                     )
+                    self._check_open()
                     self._loader = ComponentLoader(
                         sandbox, self.settings.cache_directory, self.settings.cache_bytes
                     )
@@ -296,6 +298,10 @@ class PluginHost:
                     raise
                 self._sandbox = sandbox
             return self._loader
+
+    def _check_open(self) -> None:
+        if not self._open:  # what is made now, nobody would free
+            raise PluginClosedError("the host was closed while the plugin was being loaded")
 
     async def _template(
         self, loader: ComponentLoader, admitted: AdmittedPlugin, file: ComponentFile, tier: Tier

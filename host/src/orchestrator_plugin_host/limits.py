@@ -51,6 +51,8 @@ class Limits(BaseModel):
     """Milliseconds that compiling a component may take, in a process of its own."""
     compile_memory_bytes: Positive = 4096 * MIB
     """Bytes of memory that compiling a component may take."""
+    code_bytes: Positive = 256 * MIB
+    """Bytes of what a component is compiled to, with what its memories hold at first."""
     document_in_bytes: Positive = 16 * MIB
     """Bytes of a document on its way into a plugin."""
     document_out_bytes: Positive = 16 * MIB
@@ -79,6 +81,7 @@ UNITS: Final = {
     "data_segments": "data segments",
     "compile_ms": "ms",
     "compile_memory_bytes": "bytes",
+    "code_bytes": "bytes",
     "document_in_bytes": "bytes",
     "document_out_bytes": "bytes",
     "log_events": "events",

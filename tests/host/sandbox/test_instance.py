@@ -14,6 +14,7 @@ from orchestrator_plugin_host import (
     Limits,
     LoadedProvider,
     MemoryLimitError,
+    PluginClosedError,
     PluginHost,
     PluginInitError,
     PluginOutputError,
@@ -21,14 +22,17 @@ from orchestrator_plugin_host import (
     PoolSettings,
     WorkerLostError,
 )
+from orchestrator_plugin_host.calls import Call
+from orchestrator_plugin_host.sandbox import instance as instance_module
 from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
+from orchestrator_plugin_host.sandbox.loader import _ProcessSource
 from orchestrator_plugin_host.sandbox.processes import ProcessInstance
 from orchestrator_plugin_host.sandbox.values import Ok
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginType, pack
+from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginContext, PluginType, pack
 from support.guests import DATA, Guest
 
 from ..conftest import Load
-from .conftest import Make, ask
+from .conftest import Compile, Make, ask
 
 REQUEST: dict[str, Any] = {"messages": []}
 SPIN = "(loop $spin (br $spin)) (unreachable)"
@@ -466,3 +470,23 @@ async def test_a_failed_load_leaves_no_instance(load: Load, host: PluginHost) ->
             await load(guest)
     assert host._sandbox is not None
     assert host._sandbox.instances == {}
+
+
+def test_no_instance_is_made_of_a_sandbox_that_closes_meanwhile(
+    sandbox: Sandbox, compiled: Compile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thread that nobody waits for any more, and that no clock interrupts any more."""
+
+    class ClosingGuest(instance_module.Guest):
+        def __init__(self, *parts: Any) -> None:
+            super().__init__(*parts)
+            sandbox.close()
+
+    source = compiled(Guest()).source()
+    monkeypatch.setattr(instance_module, "Guest", ClosingGuest)
+    if isinstance(source, _ProcessSource):
+        return  # its guests have a process of their own
+    for _ in range(2):
+        with pytest.raises(PluginClosedError):
+            source.instance(Call("wat-guest", Limits(), PluginContext()))
+    assert not sandbox.instances

@@ -111,7 +111,9 @@ class ComponentCache:
         return self.directory / f"{name}{_SUFFIX}"
 
     def _mac(self, path: Path, code: bytes | memoryview) -> bytes:
-        return hmac.digest(self._key, b"%s %s" % (path.name.encode(), bytes(code)), "sha256")
+        mac = hmac.new(self._key, path.name.encode() + b" ", "sha256")
+        mac.update(code)  # by itself: it may be large, and is not copied
+        return mac.digest()
 
     def get(self, digest: str, fingerprint: str) -> bytes | None:
         """The compiled code of a component, proven to be this cache's own; none if there is none.

@@ -22,7 +22,10 @@ from ..limits import UNITS, Limits
 from ..wit import World
 from .worker.spawn import Worker, WorkerGoneError
 
-_MOST: Final = 1 << 32
+_ENVELOPE_BYTES: Final = 65_536
+"""What a message may have besides the code, or for what the compiler says instead."""
+_MAX_WORDS: Final = 4096
+"""Characters of what the compiler says that an error repeats."""
 
 
 def type_error(plugin: str, world: World, difference: str) -> InvalidComponentError:
@@ -60,16 +63,20 @@ def compile_component(
     try:
         with Worker() as worker:
             data, memory = without_names(file.data), limits.compile_memory_bytes
-            worker.send(["compile", data, world.name, sorted(wasi), memory], go_on)
-            match worker.receive(_MOST, go_on):
+            most = limits.code_bytes
+            worker.send(["compile", data, world.name, sorted(wasi), memory, most], go_on)
+            match worker.receive(most + _ENVELOPE_BYTES, go_on):
                 case ["compiled", bytes(code)]:
                     return code
+                case ["large", int(size)]:
+                    raise limit_error("code_bytes", f"is compiled to {size:,} bytes")
                 case ["invalid", str(why)]:
                     raise InvalidComponentError(
-                        f"plugin {plugin!r} is not a valid component for this host: {why}"
+                        f"plugin {plugin!r} is not a valid component for this host: "
+                        f"{why[:_MAX_WORDS]}"
                     )
                 case ["types", str(why)]:
-                    raise type_error(plugin, world, why)
+                    raise type_error(plugin, world, why[:_MAX_WORDS])
                 case _:
                     raise PluginOutputError(f"the compiler of plugin {plugin!r} makes no sense")
     except WorkerGoneError as error:

@@ -14,7 +14,7 @@ from ctypes import c_uint64
 from typing import Any
 
 from ..calls import Call
-from ..errors import DocumentTooLargeError, PluginOutputError
+from ..errors import DocumentTooLargeError, PluginClosedError, PluginOutputError
 from ..limits import UNITS, Limits
 from . import _capi
 from .engine import SandboxEngine
@@ -102,9 +102,15 @@ class Sandbox:
         self._linkers: dict[bool, _capi.Linker] = {}
         self._closing = False
 
-    def linker(self, *, wasi: bool) -> _capi.Linker:
-        """The imports, with WASI or without."""
+    def entered(self, context: int, instance: ThreadInstance, *, wasi: bool) -> _capi.Linker:
+        """The imports, with WASI or without, for an instance that is there from now on.
+
+        Raises `PluginClosedError`.
+        """
         with self._lock:
+            if self._closing:  # of a thread that was given up before it came to this
+                raise PluginClosedError("the host has been closed")
+            self.instances[context] = instance
             if wasi not in self._linkers:
                 self._linkers[wasi] = make_linker(self.engine.engine, self, wasi=wasi)
             return self._linkers[wasi]
@@ -131,8 +137,9 @@ class Sandbox:
         self._free_if_done()
 
     def close(self) -> None:
-        """Frees what is shared, once the last instance is gone."""
-        self._closing = True
+        """Frees what is shared, once the last instance is gone. No other can be made."""
+        with self._lock:
+            self._closing = True
         self._free_if_done()
 
     def _free_if_done(self) -> None:
@@ -161,10 +168,10 @@ class ThreadInstance(Instance):
         self._busy = False
         self._closed = False
         limits = store_limits(call.limits)
-        linker = sandbox.linker(wasi=loaded.wasi)
         self._guest = Guest(sandbox.engine.engine, loaded, limits, self._on_epoch)
-        sandbox.instances[self._guest.context] = self
         try:
+            linker = sandbox.entered(self._guest.context, self, wasi=loaded.wasi)
+            call.check()
             self.begin(call)
             with self._entered():
                 self._guest.instantiate(linker)

@@ -45,12 +45,18 @@ class StoredCode:
     def __post_init__(self) -> None:
         if not hasattr(os, "memfd_create"):
             return
-        # Sealed: what was authenticated is what runs.
-        descriptor = os.memfd_create("plugin-code", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            # Sealed: what was authenticated is what runs.
+            descriptor = os.memfd_create("plugin-code", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError:  # no descriptor is left, or the system forbids it: workers are sent it
+            return
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(self.code)
             _seal(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return
         except BaseException:
             os.close(descriptor)
             raise

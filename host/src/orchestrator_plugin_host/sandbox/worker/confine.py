@@ -7,6 +7,7 @@ system does not allow is left out; what is in place is told.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -22,6 +23,7 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
 _CLONE_NEWIPC: Final = 0x08000000
+_CAPABILITY_VERSION: Final = 0x20080522
 _NOBODY: Final = 65_534
 _LANDLOCK_CREATE_RULESET: Final = 444
 _LANDLOCK_RESTRICT_SELF: Final = 446
@@ -37,22 +39,35 @@ def isolate() -> list[str]:
     Gives the names of what is in place.
     """
     done = []
+    taken = False
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if os.geteuid() == 0:
             taken = libc.unshare(_CLONE_NEWNET | _CLONE_NEWIPC) == 0
-            os.setgroups([])
-            os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-            os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-            done.append("unprivileged user")
-        else:
-            taken = libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC) == 0
-        if taken:
+            if _become_nobody():
+                done.append("unprivileged user")
+        if taken or libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC) == 0:
             done.append("no network")
+        # A user namespace gives all capabilities, in itself.
+        libc.capset(struct.pack("<II", _CAPABILITY_VERSION, 0), bytes(24))
         if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
             done.append("no new privileges")
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     return done
+
+
+def _become_nobody() -> bool:
+    """Gives root up. Not even root may, where its capabilities were dropped, or where no other
+    user is mapped."""
+    steps: tuple[tuple[Callable[..., None], tuple[Any, ...]], ...] = (
+        (os.setgroups, ([],)),
+        (os.setresgid, (_NOBODY,) * 3),
+        (os.setresuid, (_NOBODY,) * 3),
+    )
+    for change, given in steps:
+        with contextlib.suppress(OSError):
+            change(*given)
+    return os.geteuid() != 0
 
 
 def limit(memory_bytes: int) -> list[str]:

@@ -6,8 +6,8 @@ while a guest runs, the worker asks in between for every import.
 =====================================================  ==========================================
 the host                                               the worker
 =====================================================  ==========================================
-`compile`, bytes, world, wasi, memory bytes            `compiled`, code | `invalid`, why |
-                                                       `types`, why
+`compile`, bytes, world, wasi, memory bytes, most      `compiled`, code | `large`, size |
+                                                       `invalid`, why | `types`, why
 `run`, world, wasi, memories, memory bytes             `ready`, what confines it | `types`, why
 `instantiate`, store limits, fuel, room                `done`, nothing | a failure
 `invoke`, interface, function, fuel, room, arguments   `done`, result | a failure
@@ -42,6 +42,8 @@ from . import confine
 from .channel import Channel, ChannelClosedError
 from .wire import reader, to_wire
 
+_MAX_WORDS = 4096
+"""Characters of what is said of a component that is not compiled."""
 _MOST = 1 << 32
 """Bytes of a message: what the host sends, it has measured."""
 
@@ -81,6 +83,7 @@ def _compile(
     world_name: str,
     wasi: list[str],
     memory_bytes: int,
+    code_bytes: int,
 ) -> Any:
     world = read_contract().worlds[world_name]
     confine.isolate()
@@ -92,11 +95,14 @@ def _compile(
             component = _capi.compile_component(engine, data)
             check_component(engine, component, world, wasi)
         except _capi.CapiError as error:
-            channel.send(["invalid", str(error)])
+            channel.send(["invalid", str(error)[:_MAX_WORDS]])
         except ComponentTypeError as error:
-            channel.send(["types", str(error)])
+            channel.send(["types", str(error)[:_MAX_WORDS]])
         else:
-            channel.send(["compiled", bytes(component.serialize())])
+            code = bytes(component.serialize())
+            # A few bytes of data, far apart, make megabytes of a memory's beginning.
+            too_large = len(code) > code_bytes
+            channel.send(["large", len(code)] if too_large else ["compiled", code])
 
     return work
 

@@ -26,7 +26,7 @@ _JUMP_SET: Final = 0x45
 _RETURN: Final = 0x06
 _OFFSET_NUMBER: Final = 0
 _OFFSET_ARCH: Final = 4
-_OFFSET_ARGUMENT: Final = 16
+_OFFSET_ARGUMENTS: Final = 16
 _CLONE_THREAD: Final = 0x10000
 _X32: Final = 0x40000000
 
@@ -34,6 +34,7 @@ _ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE: Final = {"x86_64": 56, "aarch64": 220}
 _TGKILL: Final = {"x86_64": 234, "aarch64": 131}
 _CLONE3: Final = 435
+_MEMFD_CREATE: Final = {"x86_64": 319, "aarch64": 279}
 
 # name: (x86_64, aarch64); -1 where there is none.
 _FORBIDDEN: Final = {
@@ -72,7 +73,33 @@ _FORBIDDEN: Final = {
     "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190),
     "mq_open": (240, 180), "setpriority": (141, 140), "sched_setaffinity": (203, 122),
     "prlimit64": (302, 261), "setrlimit": (160, 164), "setsid": (112, 157), "setpgid": (109, 154),
+    "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "process_mrelease": (448, 448), "memfd_secret": (447, 447),
+    "semop": (65, 193), "semtimedop": (220, 192), "semctl": (66, 191), "msgsnd": (69, 189),
+    "msgrcv": (70, 188), "msgctl": (71, 187), "shmctl": (31, 195), "mq_unlink": (241, 181),
+    "inotify_init": (253, -1), "utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1),
+    "fchmodat2": (452, 452), "setxattrat": (463, 463), "removexattrat": (466, 466),
+    "lremovexattr": (198, 15), "fremovexattr": (199, 16), "file_setattr": (469, 469),
+    "fspick": (433, 433), "fsconfig": (431, 431), "open_tree_attr": (467, 467),
+    "quotactl_fd": (443, 443), "setreuid": (113, 145), "setregid": (114, 143),
+    "setfsuid": (122, 151), "setfsgid": (123, 152),
 }  # fmt: skip
+
+# Whom the kernel signals when a descriptor is ready, and by which signal: any process of this
+# user's, and any signal. F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
+_FORBIDDEN_COMMANDS: Final = {
+    "fcntl": ((72, 25), (8, 10, 15)),
+    "ioctl": ((16, 29), (0x8901, 0x8902)),
+}
+_MMAP: Final = {"x86_64": 9, "aarch64": 222}
+_NO_DATA: Final = 0x101
+"""MAP_SHARED and MAP_GROWSDOWN: memory that `RLIMIT_DATA` does not count."""
+
+
+def _argument(place: int) -> tuple[int, int, int, int]:
+    """Loads the lower half of an argument: all that the kernel looks at in those asked for."""
+    return (_LOAD, 0, 0, _OFFSET_ARGUMENTS + 8 * place)
 
 
 def program(machine: str, process: int) -> bytes:
@@ -90,23 +117,37 @@ def program(machine: str, process: int) -> bytes:
         # Its flags are in memory, where no filter can look: the C library then uses `clone`.
         (_JUMP_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _ERRNO | _ENOSYS),
+        # Memory that `RLIMIT_DATA` does not count. wasmtime can do without, on systems without it.
+        (_JUMP_EQUAL, 0, 1, _MEMFD_CREATE[machine]),
+        (_RETURN, 0, 0, _ERRNO | _ENOSYS),
     ]
     for number in forbidden:
         made += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     made += [
         # Threads yes, processes no.
         (_JUMP_EQUAL, 0, 4, _CLONE[machine]),
-        (_LOAD, 0, 0, _OFFSET_ARGUMENT),
+        _argument(0),
         (_JUMP_SET, 1, 0, _CLONE_THREAD),
         (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_RETURN, 0, 0, _ALLOW),
         # A process may end itself by a signal, no other.
-        (_JUMP_EQUAL, 0, 3, _TGKILL[machine]),
-        (_LOAD, 0, 0, _OFFSET_ARGUMENT),
+        (_JUMP_EQUAL, 0, 4, _TGKILL[machine]),
+        _argument(0),
         (_JUMP_EQUAL, 1, 0, process),
         (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_RETURN, 0, 0, _ALLOW),
+        (_JUMP_EQUAL, 0, 4, _MMAP[machine]),
+        _argument(3),
+        (_JUMP_SET, 0, 1, _NO_DATA),
+        (_RETURN, 0, 0, _ERRNO | _EPERM),
+        (_RETURN, 0, 0, _ALLOW),
     ]
+    for numbers, commands in _FORBIDDEN_COMMANDS.values():
+        made += [(_JUMP_EQUAL, 0, 2 + 2 * len(commands), numbers[arch]), _argument(1)]
+        for command in commands:
+            made += [(_JUMP_EQUAL, 0, 1, command), (_RETURN, 0, 0, _ERRNO | _EPERM)]
+        made.append((_RETURN, 0, 0, _ALLOW))
+    made.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("<HBBI", *one) for one in made)
 
 

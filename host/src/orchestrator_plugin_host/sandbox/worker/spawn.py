@@ -59,6 +59,10 @@ class WorkerGoneError(Exception):
         super().__init__(message)
 
 
+def _not_started(error: OSError) -> WorkerGoneError:
+    return WorkerGoneError(f"it could not be started: {error.strerror}", out_of_memory=False)
+
+
 def _folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
@@ -81,7 +85,10 @@ class Worker:
 
         Raises `WorkerGoneError` if it can't be started.
         """
-        near, far = socket.socketpair()
+        try:
+            near, far = socket.socketpair()
+        except OSError as error:
+            raise _not_started(error) from None
         self._lock = threading.Lock()
         self._channel = Channel(near, _ASK_MS)
         self._owner = os.getpid()
@@ -113,9 +120,7 @@ class Worker:
                 )
         except OSError as error:
             self._channel.close()
-            raise WorkerGoneError(
-                f"it could not be started: {error.strerror}", out_of_memory=False
-            ) from None
+            raise _not_started(error) from None
 
     @property
     def pid(self) -> int:
