@@ -23,6 +23,7 @@ from orchestrator_plugin_host import (
     PluginTrapError,
 )
 from orchestrator_plugin_host.calls import Call
+from orchestrator_plugin_host.sandbox import threads as threads_module
 from orchestrator_plugin_host.sandbox.config import MAX_WASM_STACK
 from orchestrator_plugin_host.sandbox.threads import MAX_BLOCKED, WorkerThreads
 from orchestrator_plugin_sdk import PluginContext
@@ -351,3 +352,31 @@ async def test_closing_does_not_wait_for_what_blocks(call: Call) -> None:
     assert thread.is_alive()
     block.may_leave.set()
     thread.join()
+
+
+@pytest.mark.anyio
+async def test_what_was_given_up_before_it_began_never_begins(
+    threads: WorkerThreads, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[Any] = []
+    began: list[None] = []
+    monkeypatch.setattr(threads, "_submit", lambda job, run: late.append(job))
+    with anyio.move_on_after(0.01):
+        await threads.run("plugin", call, lambda: began.append(None))
+    late[0]()
+    assert not began
+    assert not threads._blocked
+
+
+@pytest.mark.anyio
+async def test_a_thread_that_can_not_be_started_is_not_waited_for(
+    threads: WorkerThreads, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads_module, "_start_with_large_stack", none_left)
+    with pytest.raises(RuntimeError):
+        await threads.run("plugin", call, lambda: None)
+    threads.close()
+    assert not threads._runs

@@ -109,7 +109,8 @@ class WorkerThreads:
         def job() -> None:
             run.thread = threading.current_thread()
             try:
-                result.append(function())
+                if not run.abandoned:  # else nobody waits, not even who closes the host
+                    result.append(function())
             except BaseException as error:
                 raised.append(error)
             if self._finished(run) and result and discard is not None:
@@ -190,8 +191,12 @@ class WorkerThreads:
             )
             if not self._threads:
                 atexit.register(self._at_exit)
+            try:
+                _start_with_large_stack(thread)
+            except BaseException:
+                self._runs.discard(run)
+                raise
             self._threads.append(thread)
-            _start_with_large_stack(thread)
 
     def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
         job: Any
