@@ -297,3 +297,8 @@ def test_a_component_with_too_much_in_it(limit: str) -> None:
     assert (caught.value.limit, caught.value.value) == (limit, most)
     with pytest.raises(InvalidComponentError, match="exports nothing"):
         admit_component(component(text), Limits(**{limit: most + 1}), Policy())
+
+
+def test_the_digits_of_a_wasi_version_are_ascii() -> None:
+    assert Policy(wasi="core").admits("wasi:cli/exit@0.2.3")
+    assert not Policy(wasi="core").admits("wasi:cli/exit@0.2.\N{ARABIC-INDIC DIGIT THREE}")

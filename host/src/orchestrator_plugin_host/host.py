@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Final, Generic, Self, TypeVar, overload
 
 import anyio
 from orchestrator_plugin_sdk import (
@@ -39,6 +39,10 @@ from .sandbox.loader import ComponentLoader, Template
 from .sandbox.selfcheck import check_round_trip
 from .sandbox.threads import WorkerThreads
 from .settings import HostSettings, PoolSettings, Tier
+
+_LOADS: Final = 8
+"""Components that are compiled, or taken from the cache, at once: on threads that the application's
+own work in threads does not wait for."""
 
 HandleT = TypeVar("HandleT", bound=LoadedPlugin)
 
@@ -73,6 +77,7 @@ class PluginHost:
         self._loader: ComponentLoader | None = None
         self._threads = WorkerThreads()
         self._open = False
+        self._loading = anyio.CapacityLimiter(_LOADS)
         self._opening = anyio.Lock()
         self._closing = anyio.Lock()
 
@@ -80,6 +85,7 @@ class PluginHost:
         if not self._open:
             self._threads = WorkerThreads()
             self._opening, self._closing = anyio.Lock(), anyio.Lock()  # of this event loop
+            self._loading = anyio.CapacityLimiter(_LOADS)
         self._open = True
         return self
 
@@ -318,6 +324,7 @@ class PluginHost:
                 tier,
                 given_up,
                 abandon_on_cancel=True,
+                limiter=self._loading,
             )
         finally:
             given_up.set()  # whoever gives up takes the compiler with them

@@ -40,7 +40,7 @@ WASI_INTERFACES: Final[Mapping[WasiLevel, frozenset[str]]] = {
 }
 """The interfaces of each level. None has sockets or HTTP."""
 
-_WASI_NAME: Final = re.compile(r"(wasi:[a-z-]+/[a-z-]+)@0\.2\.\d{1,3}")
+_WASI_NAME: Final = re.compile(r"(wasi:[a-z-]+/[a-z-]+)@0\.2\.[0-9]{1,3}")
 
 
 class Policy(BaseModel):

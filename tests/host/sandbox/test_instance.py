@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -23,6 +24,7 @@ from orchestrator_plugin_host import (
     WorkerLostError,
 )
 from orchestrator_plugin_host.calls import Call
+from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox import instance as instance_module
 from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
 from orchestrator_plugin_host.sandbox.loader import _ProcessSource
@@ -490,3 +492,36 @@ def test_no_instance_is_made_of_a_sandbox_that_closes_meanwhile(
         with pytest.raises(PluginClosedError):
             source.instance(Call("wat-guest", Limits(), PluginContext()))
     assert not sandbox.instances
+
+
+def test_a_resource_lives_as_long_as_whoever_is_left_behind_with_it(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = make(Guest())
+    if not isinstance(instance, ThreadInstance):
+        return  # a worker is ended, with all it has
+    stream = ask(instance, "generate-stream").value
+    order: list[str] = []
+    forget, invoke = _capi.forget_resource, instance._guest.invoke
+    inside, given_up = threading.Event(), threading.Event()
+
+    def forget_too(resource: int) -> None:
+        order.append("freed")
+        forget(resource)
+
+    def late(*arguments: Any) -> Any:
+        inside.set()
+        given_up.wait(10)
+        order.append("used")
+        return invoke(*arguments)
+
+    monkeypatch.setattr(_capi, "forget_resource", forget_too)
+    monkeypatch.setattr(instance._guest, "invoke", late)
+    with ThreadPoolExecutor(1) as pool:
+        left_behind = pool.submit(ask, instance, "[method]event-stream.next", stream)
+        inside.wait(10)
+        instance.close()
+        instance.drop(stream)
+        given_up.set()
+        left_behind.result()
+    assert order == ["used", "freed"]

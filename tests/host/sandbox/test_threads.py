@@ -391,3 +391,17 @@ async def test_interrupted_as_the_thread_begins(threads: WorkerThreads, call: Ca
             await threads.run("plugin", call, work)
     assert left.is_set()
     assert threads._runs == set()
+
+
+@pytest.mark.anyio
+async def test_what_was_given_up_before_it_began_never_begins(
+    threads: WorkerThreads, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[Any] = []
+    began: list[None] = []
+    monkeypatch.setattr(threads, "_submit", lambda job, run: late.append(job))
+    with anyio.move_on_after(0.01):
+        await threads.run("plugin", call, lambda: began.append(None))
+    late[0]()
+    assert not began
+    assert not threads._blocked

@@ -167,6 +167,7 @@ class ThreadInstance(Instance):
         self._lock = threading.Lock()
         self._busy = False
         self._closed = False
+        self._forgotten: list[int] = []
         limits = store_limits(call.limits)
         self._guest = Guest(sandbox.engine.engine, loaded, limits, self._on_epoch)
         try:
@@ -210,6 +211,10 @@ class ThreadInstance(Instance):
     def drop(self, resource: int) -> None:
         """As `Instance` says."""
         if not self.usable:
+            with self._lock:
+                if self._busy:  # whoever was left behind in there may yet pass it to the guest
+                    self._forgotten.append(resource)
+                    return
             _capi.forget_resource(resource)
             return
         try:
@@ -232,6 +237,8 @@ class ThreadInstance(Instance):
 
     def _free(self) -> None:
         context = self._guest.context
+        while self._forgotten:
+            _capi.forget_resource(self._forgotten.pop())
         self._guest.close()
         self._sandbox.left(context, self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -84,7 +85,8 @@ class _ProcessSource(InstanceSource):
         with self._lock:
             ready, self._spare = self._spare, None
         made = ProcessInstance(ready or ReadyWorker(self._stored, call, call.check), call)
-        threading.Thread(target=self._prepare, args=(call,), daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # no thread is left: none is kept ready, then
+            threading.Thread(target=self._prepare, args=(call,), daemon=True).start()
         return made
 
     def _prepare(self, call: Call) -> None:

@@ -217,6 +217,7 @@ class ProcessInstance(Instance):
                 message = self._worker.receive(most, call.check_running)
                 if message[0] != "import":
                     break
+                call.check_running()  # what is always there to be received is never waited for
                 try:
                     reply = self._answer(message)
                 except BaseException as error:

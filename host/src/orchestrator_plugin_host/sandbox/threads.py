@@ -113,7 +113,8 @@ class WorkerThreads:
                     return
                 run.thread = threading.current_thread()
             try:
-                result.append(function())
+                if not run.abandoned:  # else nobody waits, not even who closes the host
+                    result.append(function())
             except BaseException as error:
                 raised.append(error)
             if self._finished(run) and result and discard is not None:

@@ -44,12 +44,15 @@ from .wire import reader, to_wire
 
 _MAX_WORDS = 4096
 """Characters of what is said of a component that is not compiled."""
+_PARENT_MS = 1000
+"""How often a worker looks whether its host still lives, should the channel not say."""
 _MOST = 1 << 32
 """Bytes of a message: what the host sends, it has measured."""
 
 
 def main(channel_descriptor: int, code_descriptor: int | None) -> None:
     """Does what the first message says, confined, and ends when the host does."""
+    parent = os.getppid()
     end = socket.socket(fileno=channel_descriptor)
     channel = Channel(end)
     name, *rest = channel.receive(_MOST)
@@ -68,10 +71,12 @@ def main(channel_descriptor: int, code_descriptor: int | None) -> None:
 
     threading.stack_size(GUEST_THREAD_STACK)
     threading.Thread(target=thread, daemon=True).start()
-    # A guest may run for long; if the host is gone, nobody waits for it.
+    # A guest may run for long; if the host is gone, nobody waits for it. A process that was forked
+    # off the host may still hold its end of the channel, so the parent is looked at, too.
     watch = select.poll()
     watch.register(end, getattr(select, "POLLRDHUP", select.POLLHUP))  # the first is Linux's
-    watch.poll()
+    while not watch.poll(_PARENT_MS) and os.getppid() == parent:
+        pass
     os._exit(0)
 
 
