@@ -46,6 +46,12 @@ class Slow(PluginLogger):
         time.sleep(0.001)
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One: what happens here happens in threads and processes."""
+    return "asyncio"
+
+
 def end_all(ending: signal.Signals) -> None:
     for worker in children(os.getpid()):
         end(worker, ending)
