@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -405,3 +406,21 @@ async def test_what_was_given_up_before_it_began_never_begins(
     late[0]()
     assert not began
     assert not threads._blocked
+
+
+@pytest.mark.anyio
+async def test_interrupted_as_a_thread_is_taken(call: Call) -> None:
+    class Interrupted(deque[Any]):
+        def pop(self) -> Any:  # type: ignore[override]
+            super().pop()
+            raise KeyboardInterrupt
+
+    threads = WorkerThreads()
+    await threads.run("plugin", call, lambda: None)
+    while not threads._idle:  # noqa: ASYNC110  # nobody is told
+        await anyio.sleep(0.001)
+    threads._idle = Interrupted(threads._idle)
+    with pytest.raises(KeyboardInterrupt):
+        await threads.run("plugin", call, lambda: None)
+    with anyio.fail_after(60):
+        await anyio.to_thread.run_sync(threads.close, abandon_on_cancel=True)

@@ -69,6 +69,7 @@ class WorkerThreads:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: deque[SimpleQueue[_Job | None]] = deque()
+        self._queues: list[SimpleQueue[_Job | None]] = []
         self._threads: list[threading.Thread] = []
         self._runs: set[_Run] = set()
         self._blocked: Counter[str] = Counter()
@@ -205,6 +206,7 @@ class WorkerThreads:
                 return
             jobs: SimpleQueue[_Job | None] = SimpleQueue()
             jobs.put(job)
+            self._queues.append(jobs)
             thread = threading.Thread(
                 target=self._work, args=(jobs,), name="orchestrator-plugin-call", daemon=True
             )
@@ -229,7 +231,9 @@ class WorkerThreads:
             self._closed = True
             for run in self._runs:  # nobody waits for it any more
                 run.call.interrupt(PluginClosedError("the host has been closed"))
-            for jobs in self._idle:
+            # All of them, not the idle alone: Ctrl-C in trio may have come as one was taken from
+            # there, and a thread that nobody tells would be waited for without end.
+            for jobs in self._queues:
                 jobs.put(None)
             self._idle.clear()
             lost = {run.thread for run in self._runs if run.abandoned}
