@@ -159,7 +159,7 @@ def test_a_host_that_is_killed_leaves_no_worker(
     assert host.stdout is not None
     assert host.stdout.readline() == "ready\n"
     workers = children(host.pid)
-    assert len(workers) >= 3
+    assert len(workers) >= 2  # one for each call at least
     host.kill()
     host.communicate(timeout=HANG_SECONDS)
     wait_until(lambda: not any(map(alive, workers)), "the workers' end")
