@@ -18,7 +18,7 @@ from sdk.strategies import PLAIN, nearly, values_of
 
 from fuzz.engine import Finding, Tally, run, run_files
 from fuzz.keep import keep, smaller
-from fuzz.loading import Stages
+from fuzz.loading import LIMITS, Stages
 from fuzz.mutate import binary, sections, text
 from fuzz.seeds import seeds
 from fuzz.target import Outcome, Target, chance_of
@@ -79,7 +79,7 @@ def test_what_mutants_are_made_of_is_well(seed: Any, stages: Stages) -> None:
 
 @pytest.fixture(scope="module")
 def stages() -> Any:
-    one = Stages()
+    one = Stages(LIMITS.model_copy(update={"deadline_ms": 20_000}))  # machines may be busy
     yield one
     one.close()
 
