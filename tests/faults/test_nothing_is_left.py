@@ -74,8 +74,9 @@ def test_loading_and_closing(tmp_path: Path, tier: Tier, what: str, count: int) 
     assert (done.returncode, done.stderr) == (0, "")
     early, late, shared = json.loads(done.stdout)
     assert late["memory"] < early["memory"] + 10_000_000
-    assert late["descriptors"] <= early["descriptors"]
-    assert late["threads"] <= early["threads"]
+    # A thread or two more of the event loop's own may be idle; hundreds of loads would show.
+    assert late["descriptors"] <= early["descriptors"] + 4
+    assert late["threads"] <= early["threads"] + 4
     assert shared == []
 
 
