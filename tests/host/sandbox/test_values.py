@@ -322,7 +322,7 @@ def test_an_unknown_form_never_reaches_wasmtime(slot: int) -> None:
 
 def test_an_argument_that_can_not_be_lowered_leaves_the_instance_usable(echo: Instance) -> None:
     for argument in (("latin1", "\ud800"), ("bytes", None), ("rot13", ""), None, ()):
-        with pytest.raises((UnicodeEncodeError, TypeError, KeyError, ValueError)):
+        with pytest.raises((TypeError, KeyError, ValueError, ValueMismatchError)):
             ask(echo, "generate", argument)
     assert ask(echo, "generate", ("bytes", b"ok")) == Ok(("bytes", b"ok"))
 

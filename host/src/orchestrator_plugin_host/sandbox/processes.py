@@ -21,6 +21,7 @@ from .imports import answer_import, import_error, room_for
 from .instance import Instance, in_use, output_error, store_limits, too_large
 from .linking import import_function
 from .values import ValueMismatchError, ValueTooLargeError
+from .worker.channel import UnsendableError
 from .worker.spawn import Worker, WorkerGoneError
 from .worker.wire import reader, to_wire
 
@@ -174,9 +175,12 @@ class ProcessInstance(Instance):
         limits = self.call.limits
         room = room_for(limits.document_out_bytes)
         request = ["invoke", interface, name, limits.fuel, room, room_for(limits.log_bytes)]
-        request.append([to_wire(one) for one in arguments])
-        result = self._world.exports[interface].functions[name].result
-        return self._ask(request, name, reader(result), room)
+        function = self._world.exports[interface].functions[name]
+        wire = [to_wire(one) for one in arguments]
+        for (_, one), value in zip(function.params, wire, strict=True):
+            reader(one)(value)  # what the worker would refuse is not sent
+        request.append(wire)
+        return self._ask(request, name, reader(function.result), room)
 
     def drop(self, resource: int) -> None:
         """As `Instance` says."""
@@ -231,6 +235,8 @@ class ProcessInstance(Instance):
         except WorkerGoneError as error:
             self.close()
             raise _lost(call, error, doing) from None
+        except UnsendableError:
+            raise  # the worker has not heard of it
         except BaseException:
             self.close()
             raise

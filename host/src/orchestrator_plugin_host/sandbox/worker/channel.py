@@ -25,6 +25,10 @@ class ChannelClosedError(Exception):
     """The other side has gone, or sends what is no message."""
 
 
+class UnsendableError(ValueError):
+    """What is to be sent is no message. Nothing of it was sent."""
+
+
 def _nothing() -> None:
     return
 
@@ -66,7 +70,10 @@ class Channel:
     def send(self, message: Any, go_on: Callable[[], None] = _nothing) -> None:
         """Sends a message. `go_on` is called while it waits; what it raises ends the sending, and
         with it the use of the channel. Raises `ChannelClosedError`."""
-        document: bytes = msgpack.packb(message, use_bin_type=True)
+        try:
+            document: bytes = msgpack.packb(message, use_bin_type=True)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UnsendableError(str(error)) from None
         self._send(len(document).to_bytes(4, "little"), go_on)
         self._send(document, go_on)
 
