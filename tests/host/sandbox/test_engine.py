@@ -108,9 +108,10 @@ def test_the_fingerprint_is_the_same_each_time() -> None:
         ("version", lambda name: "50.0.2"),
         ("platform.machine", lambda: "riscv64"),
         ("platform.system", lambda: "Plan 9"),
+        ("processor_features", lambda: "fpu and no more"),
         ("SETTINGS", {**config.SETTINGS, "max_wasm_stack": 256 * 1024}),
     ],
-    ids=["version", "machine", "system", "settings"],
+    ids=["version", "machine", "system", "processor", "settings"],
 )
 def test_the_fingerprint_changes(
     monkeypatch: pytest.MonkeyPatch, target: str, replacement: Any
