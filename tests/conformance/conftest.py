@@ -70,7 +70,8 @@ class Plugins:
         **options: Any,
     ) -> Any:
         """Loads the plugin of a folder."""
-        options.setdefault("tier", self.tier)
+        if self.isolation == "sandbox":
+            options.setdefault("tier", self.tier)
         plugin = await self.host.load(self.source(folder), config, context, **options)
         self._loaded.append(plugin)
         return plugin

@@ -22,12 +22,14 @@ from orchestrator_plugin_host import (
     PluginClosedError,
     PluginHost,
     PluginNotFoundError,
+    PluginRefusedError,
     PluginTrapError,
     PoolSettings,
 )
 from orchestrator_plugin_host import host as host_module
 from orchestrator_plugin_host.admission import admit_component
 from orchestrator_plugin_host.sandbox.engine import SandboxEngine
+from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import (
     LogEvent,
     PluginCallError,
@@ -466,3 +468,39 @@ async def test_whoever_closes_a_host_second_waits_for_the_first(
         group.start_soon(close)
         group.start_soon(close)
     assert closed == [True, True]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tier": "proccess"},
+        {"tier": "PROCESS"},
+        {"tier": 1},
+        {"policy": {"wasi": "all"}},
+        {"policy": {"wasy": "core"}},
+        {"policy": "core"},
+        {"limits": {"speed": 1}},
+        {"pool": 4},
+    ],
+    ids=repr,
+)
+async def test_a_setting_that_is_none_is_not_guessed_at(
+    host: PluginHost, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    path = tmp_path / "good.wasm"
+    path.write_bytes(Guest().build())
+    with pytest.raises(ValueError, match=next(iter(given))):
+        await host.load(path, **given)
+    assert (await (await host.load(path)).health_check()).healthy
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("tier", ["thread", "process"])
+async def test_a_native_plugin_is_not_run_as_if_it_were_in_a_tier(
+    host: PluginHost, tier: Tier
+) -> None:
+    export = PluginExport(small_manifest(PluginType.PROVIDER), SmallProvider)
+    with pytest.raises(PluginRefusedError, match="is native: it is not sandboxed, in no tier"):
+        await host.load(export, tier=tier)
+    assert (await host.load(export)).tier is None

@@ -30,7 +30,7 @@ from .backends.wasm import WasmBackend
 from .calls import Call
 from .component_file import ComponentFile, read_component
 from .discovery import PluginSource, resolve
-from .errors import PluginClosedError, PluginError
+from .errors import PluginClosedError, PluginError, PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
 from .policy import Policy
@@ -166,19 +166,25 @@ class PluginHost:
         be, and types the handle. `limits`, `pool`, `policy` and `tier` take the place of the
         host's settings.
 
-        Raises `PluginNotFoundError`, `PluginValidationError`, `PluginVersionMismatchError`,
-        `PluginRefusedError`, `PluginInitError`, `CompileLimitError`, `CompilerLostError`,
-        `CacheError`, or what a first call may raise.
+        Raises `ValueError` for a setting that is none, `PluginNotFoundError`,
+        `PluginValidationError`, `PluginVersionMismatchError`, `PluginRefusedError`,
+        `PluginInitError`, `CompileLimitError`, `CompilerLostError`, `CacheError`, or what a first
+        call may raise.
         """
         if not self._open:
             raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")
-        limits = limits or self.settings.limits
-        found = await resolve(source, limits.component_bytes)
+        settings = self._settings_with(limits=limits, pool=pool, policy=policy, tier=tier)
+        found = await resolve(source, settings.limits.component_bytes)
         if isinstance(found, PluginExport):
-            admitted = admit_export(found, limits)
+            admitted = admit_export(found, settings.limits)
+            if tier is not None:
+                raise PluginRefusedError(
+                    f"plugin {admitted.manifest.name!r} is native: it is not sandboxed, in no "
+                    "tier; load it without tier=, or load it as a component"
+                )
         else:
             admitted = await anyio.to_thread.run_sync(
-                admit_component, found, limits, policy or self.settings.policy
+                admit_component, found, settings.limits, settings.policy
             )
         handle_type = HANDLES[admitted.manifest.type]
         if expect is not None and not issubclass(handle_type, expect):
@@ -187,7 +193,7 @@ class PluginHost:
                 f"expected {expect.plugin_type}"
             )
         context = context or PluginContext()
-        backend = await self._backend(admitted, dict(config or {}), context, pool, tier)
+        backend = await self._backend(admitted, dict(config or {}), context, settings)
         plugin = handle_type(admitted, backend, context)
         await plugin.start(self.settings.init_deadline_ms)
         if not self._open:
@@ -251,6 +257,11 @@ class PluginHost:
             return SafeLoad(False, manifest=await self._manifest_of(source), error=error)
         return SafeLoad(True, plugin=plugin, manifest=plugin.manifest)
 
+    def _settings_with(self, **given: Any) -> HostSettings:
+        """The host's settings with those that `load` was given, checked as the host's own are."""
+        changed = {name: value for name, value in given.items() if value is not None}
+        return HostSettings.model_validate(dict(self.settings) | changed)
+
     async def _manifest_of(self, source: PluginSource) -> PluginManifest | None:
         try:
             found = await resolve(source, self.settings.limits.component_bytes)
@@ -263,24 +274,22 @@ class PluginHost:
         admitted: AdmittedPlugin,
         config: Mapping[str, Any],
         context: PluginContext,
-        pool: PoolSettings | None,
-        tier: Tier | None,
+        settings: HostSettings,
     ) -> Backend:
         if not isinstance(admitted.source, ComponentFile):
             return NativeBackend(admitted, config)
         loader = await self._open_loader()
-        tier = tier or self.settings.tier
-        template = await self._template(loader, admitted, admitted.source, tier)
+        template = await self._template(loader, admitted, admitted.source, settings.tier)
         return WasmBackend(
             admitted,
             config,
             template=template,
             owner=admitted.source.digest,
-            tier=tier,
+            tier=settings.tier,
             threads=self._threads,
-            pool=pool or self.settings.pool,
+            pool=settings.pool,
             context=context,
-            init_deadline_ms=self.settings.init_deadline_ms,
+            init_deadline_ms=settings.init_deadline_ms,
         )
 
     async def _open_loader(self) -> ComponentLoader:

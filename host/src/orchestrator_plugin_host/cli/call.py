@@ -25,9 +25,17 @@ from ..discovery import PluginSource
 from ..handles import HANDLES, LoadedPlugin
 from ..host import PluginHost
 from ..policy import Policy
-from ..settings import HostSettings
+from ..settings import HostSettings, Tier
 from .arguments import arguments_of, limits_from, method_named, read_json
-from .output import JsonOption, Output, TierOption, WasiOption, milliseconds, printable
+from .output import (
+    JsonOption,
+    Output,
+    TierOption,
+    UsageError,
+    WasiOption,
+    milliseconds,
+    printable,
+)
 from .running import run
 from .sources import is_fresh, to_load
 
@@ -56,7 +64,7 @@ def call(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A limit, like fuel=1000000000. Repeatable."),
     ] = None,
-    tier: TierOption = "thread",
+    tier: TierOption = None,
     wasi: WasiOption = "none",
     native: Annotated[
         bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
@@ -70,11 +78,13 @@ def call(
         arguments = arguments_of(operation, read_json(request, "--request"))
         configured = read_json(config, "--config")
         limits = limits_from(limit or [])
+        if native and tier is not None:
+            raise UsageError("--native and --tier: a native plugin is not sandboxed, in no tier")
         found = to_load(source, native=native)
         if isinstance(found, Path) and not is_fresh(Path(source), found):
             out.note(f"{found} is older than what it was built from: build it again to see changes")
-        settings = HostSettings(limits=limits, tier=tier, policy=Policy(wasi=wasi))
-        run(_run, out, found, operation, arguments, configured, settings)
+        settings = HostSettings(limits=limits, policy=Policy(wasi=wasi))
+        run(_run, out, found, operation, arguments, configured, settings, tier)
 
 
 async def _run(
@@ -84,11 +94,13 @@ async def _run(
     arguments: dict[str, Any],
     config: dict[str, Any],
     settings: HostSettings,
+    tier: Tier | None,
 ) -> None:
     context = PluginContext(logger=_NoteLogger(out))
     async with PluginHost(settings) as host:
         with out.waiting("loading (the first time, compiling takes seconds)"):
-            plugin = await host.load(source, config, context, expect=_handle_with(operation))
+            kind = _handle_with(operation)
+            plugin = await host.load(source, config, context, expect=kind, tier=tier)
         started = time.perf_counter()
         asked = getattr(plugin, operation.method)(**arguments)
         if operation.form == "stream":

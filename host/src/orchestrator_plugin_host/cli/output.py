@@ -32,7 +32,7 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Write one JSON document to stdout, all else to stderr.")
 ]
 TierOption = Annotated[
-    Tier,
+    Tier | None,
     typer.Option("--tier", help="Where the component runs: on a thread, or in its own process."),
 ]
 WasiOption = Annotated[
