@@ -157,7 +157,7 @@ IMPORTS = {
     "orchestrator:plugin/log@1.0.1": OURS,
     "orchestrator:plugin/log": OURS,
     "orchestrator:plugin/provider@1.0.0": OURS,
-    "orchestrator:plugin/files@1.0.0": OURS,
+    "orchestrator:plugin/cookies@1.0.0": OURS,
     "other:plugin/log@1.0.0": OURS,
     "exports": OURS,
 }

@@ -63,7 +63,7 @@ def test_the_shared_types() -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.world)
 def test_the_worlds_have_the_operations_of_the_sdk(kind: Kind) -> None:
     world = CONTRACT.worlds[kind.world]
-    imports = {full_name(name) for name in ("log", "abort", "clock", "random")}
+    imports = {full_name(name) for name in ("log", "abort", "clock", "random", "http", "files")}
     assert set(world.imports) == imports
     operations = {(full_name(one.interface), one.function) for one in kind.operations}
     functions = {

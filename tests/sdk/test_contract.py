@@ -58,7 +58,13 @@ def test_an_interface_has_the_functions_of_the_table_and_no_other(interface: str
 
 
 def test_there_is_no_interface_beside_those_of_the_table() -> None:
-    assert set(WIT) == {o.interface for o in OPERATIONS.values()} | {"host", "types", "worlds"}
+    assert set(WIT) == {o.interface for o in OPERATIONS.values()} | {
+        "host",
+        "http",
+        "files",
+        "types",
+        "worlds",
+    }
 
 
 @EVERY_OPERATION

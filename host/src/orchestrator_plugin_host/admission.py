@@ -18,9 +18,9 @@ from orchestrator_plugin_sdk import (
 from orchestrator_plugin_sdk.contract import KINDS, Kind
 
 from .component_file import ComponentFile, read_component
-from .errors import ComponentTooLargeError, InvalidComponentError
+from .errors import ComponentTooLargeError, InvalidComponentError, PluginRefusedError
 from .limits import UNITS, Limits, effective_limits
-from .policy import Policy
+from .policy import Policy, PolicyFile
 from .wit import World, full_name, read_contract
 
 # Every component made by componentize-py exports this besides its world. Never called.
@@ -29,7 +29,8 @@ _HARMLESS_EXPORTS = frozenset({"exports"})
 
 @dataclass(frozen=True, slots=True)
 class AdmittedPlugin:
-    """A plugin that may be loaded: its manifest, checked, and the limits that hold for it.
+    """A plugin that may be loaded: its manifest, checked, and the limits and the policy that hold
+    for it.
 
     Only this module makes one; the backends take nothing else. `source` is the export of a native
     plugin, or the file of a component.
@@ -38,21 +39,41 @@ class AdmittedPlugin:
     manifest: PluginManifest
     kind: Kind
     limits: Limits
+    policy: Policy
     source: PluginExport[Any] | ComponentFile
 
 
-def admit_export(export: PluginExport[Any], limits: Limits) -> AdmittedPlugin:
-    """Admits a native plugin.
+Policies = Policy | PolicyFile
+"""One policy for all plugins, or one for each."""
+
+
+def admit_export(
+    export: PluginExport[Any], limits: Limits, policies: Policies | None = None
+) -> AdmittedPlugin:
+    """Admits a native plugin. Without `policies` nothing is granted.
 
     Raises `PluginValidationError`, `PluginVersionMismatchError` or `PluginRefusedError`.
     """
     manifest = check_export(export)
-    return AdmittedPlugin(
-        manifest, KINDS[manifest.type], effective_limits(limits, manifest), export
-    )
+    policy = (policies or Policy()).of(manifest.name)
+    if policy.digest is not None:
+        raise PluginRefusedError(
+            f"the policy for plugin {manifest.name!r} is for the component {policy.digest}; this "
+            "is a native plugin: remove digest from its policy, or load the component"
+        )
+    limits = effective_limits(limits_of(policy, limits), manifest)
+    return AdmittedPlugin(manifest, KINDS[manifest.type], limits, policy, export)
 
 
-def admit_component(data: bytes, limits: Limits, policy: Policy) -> AdmittedPlugin:
+def limits_of(policy: Policy, limits: Limits) -> Limits:
+    """The operator's limits, with those of a policy in their place."""
+    given = policy.limits
+    if given is None:
+        return limits
+    return limits.model_copy(update={name: getattr(given, name) for name in given.model_fields_set})
+
+
+def admit_component(data: bytes, limits: Limits, policies: Policies) -> AdmittedPlugin:
     """Admits a component by its bytes, as far as can be told without compiling it.
 
     The backend compares its types once it is compiled, before it runs. Raises
@@ -71,10 +92,18 @@ def admit_component(data: bytes, limits: Limits, policy: Policy) -> AdmittedPlug
     manifest = validate_manifest(file.manifest_document)
     check_version(manifest)
     kind = KINDS[manifest.type]
+    policy = policies.of(manifest.name)
+    if policy.digest is not None and policy.digest != file.digest:
+        raise PluginRefusedError(
+            f"the policy for plugin {manifest.name!r} is for the component {policy.digest}, this "
+            f"is {file.digest}: it is another plugin, or another version of it. If you trust it, "
+            f'say in the policy\n  [plugins.{manifest.name}]\n  digest = "{file.digest}"'
+        )
+    limits = limits_of(policy, limits)
     effective = effective_limits(limits, manifest)
     _check_contents(file, manifest, limits)
     check_names(file, manifest, world_of(kind), policy)
-    return AdmittedPlugin(manifest, kind, effective, file)
+    return AdmittedPlugin(manifest, kind, effective, policy, file)
 
 
 def world_of(kind: Kind) -> World:

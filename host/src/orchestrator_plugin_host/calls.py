@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+)
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
@@ -24,6 +29,7 @@ from orchestrator_plugin_sdk import (
 )
 from orchestrator_plugin_sdk.log import log_document
 
+from .courier import Courier
 from .errors import (
     DeadlineExceededError,
     DocumentTooLargeError,
@@ -33,6 +39,9 @@ from .errors import (
     StreamLimitError,
 )
 from .limits import UNITS, Limits
+from .reach import NO_REACH, Reach
+
+T = TypeVar("T")
 
 ABORT_GRACE_SECONDS: Final = 0.01
 """How long an aborted plugin may take to stop by itself."""
@@ -58,10 +67,24 @@ def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
 class Call:
     """The state of one call. Thread-safe where both sides use it."""
 
-    def __init__(self, plugin: str, limits: Limits, context: PluginContext) -> None:
+    def __init__(
+        self,
+        plugin: str,
+        limits: Limits,
+        context: PluginContext,
+        *,
+        operation: str = "",
+        reach: Reach = NO_REACH,
+    ) -> None:
+        """`operation` is what is called, for the audit; `reach`, what the plugin may reach."""
         self.plugin = plugin
+        self.operation = operation
         self.limits = limits
-        self.context = context.with_(logger=_MeteredLogger(self, context.logger))
+        self.reach = reach.open(self)
+        self.courier: Courier | None = None
+        self.context = context.with_(
+            logger=_MeteredLogger(self, context.logger), secrets=self.reach.secrets
+        )
         self._left = limits.deadline_ms / 1000
         self._resumed_at: float | None = None
         self._interrupted = threading.Event()
@@ -74,6 +97,24 @@ class Call:
         self._log_bytes = 0
         self._stream_events = 0
         self._lock = threading.Lock()
+
+    @asynccontextmanager
+    async def closing(self) -> AsyncIterator[None]:
+        """Around the whole call: what it has open ends with it."""
+        try:
+            yield
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await self.reach.close(error)
+            raise
+        with anyio.CancelScope(shield=True):
+            await self.reach.close(None)
+
+    def on_event_loop(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` gives on the event loop, for a plugin's thread, which waits. Raises why the
+        call must end, if it must."""
+        assert self.courier is not None
+        return self.courier.run(work, self.check_running)
 
     # Time.
 

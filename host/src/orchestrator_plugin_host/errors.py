@@ -9,6 +9,8 @@
     ├── PluginCallError                    the plugin said no
     ├── PluginNotFoundError                no such file or entry point
     ├── PluginRefusedError                 the plugin asks for more than the operator grants
+    ├── PolicyError                        the operator's policy is not valid
+    ├── SecretError                        a secret that the policy binds can't be read or used
     ├── PluginInitError                    `init` failed
     ├── PluginInputError                   what the caller passed does not fit the schema
     ├── PluginOutputError                  what the plugin answered is not what it promised
@@ -24,12 +26,15 @@
     └── LimitExceededError                 a limit was reached
         ├── FuelExhaustedError
         ├── DeadlineExceededError
+        │   ├── FirstEventTimeoutError
+        │   └── IdleTimeoutError
         ├── MemoryLimitError
         ├── ComponentTooLargeError
         ├── CompileLimitError
         ├── DocumentTooLargeError
         ├── LogLimitError
         ├── StreamLimitError
+        ├── HttpLimitError
         └── ConcurrencyLimitError
 """
 
@@ -52,7 +57,10 @@ __all__ = [
     "DeadlineExceededError",
     "DocumentTooLargeError",
     "ErrorKind",
+    "FirstEventTimeoutError",
     "FuelExhaustedError",
+    "HttpLimitError",
+    "IdleTimeoutError",
     "InvalidComponentError",
     "LimitExceededError",
     "LogLimitError",
@@ -71,6 +79,8 @@ __all__ = [
     "PluginTrapError",
     "PluginValidationError",
     "PluginVersionMismatchError",
+    "PolicyError",
+    "SecretError",
     "SignalsTakenError",
     "StreamLimitError",
     "WorkerLostError",
@@ -87,6 +97,15 @@ class PluginNotFoundError(PluginError):
 
 class PluginRefusedError(PluginError):
     """A plugin asks for something that the operator does not grant."""
+
+
+class PolicyError(PluginError):
+    """The operator's policy is not valid. The message lists every fault."""
+
+
+class SecretError(PluginError):
+    """A secret that the policy binds can't be read, or is not one. Its value is not in the
+    message."""
 
 
 class PluginInitError(PluginError):
@@ -175,6 +194,14 @@ class DeadlineExceededError(LimitExceededError):
     """A call took too long."""
 
 
+class FirstEventTimeoutError(DeadlineExceededError):
+    """A stream's first event took too long."""
+
+
+class IdleTimeoutError(DeadlineExceededError):
+    """A stream gave nothing for too long."""
+
+
 class MemoryLimitError(LimitExceededError):
     """A plugin wanted more memory, tables or instances than it may have."""
 
@@ -197,6 +224,10 @@ class LogLimitError(LimitExceededError):
 
 class StreamLimitError(LimitExceededError):
     """A stream gave too many events."""
+
+
+class HttpLimitError(LimitExceededError):
+    """A call made too many requests, sent or got too much, or a request took too long."""
 
 
 class ConcurrencyLimitError(LimitExceededError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, overload
 
@@ -28,12 +30,17 @@ from .backends.base import Backend
 from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
 from .calls import Call
+from .capabilities.files import PluginFiles
+from .capabilities.http import PluginHttp
+from .capabilities.reach import PluginReach
+from .capabilities.secrets import bind
 from .component_file import ComponentFile, read_component
+from .config import check_config
 from .discovery import PluginSource, resolve
 from .errors import PluginClosedError, PluginError, PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
-from .policy import Policy
+from .policy import Policy, PolicyFile
 from .sandbox.instance import Sandbox
 from .sandbox.loader import ComponentLoader, Template
 from .sandbox.selfcheck import check_round_trip
@@ -76,6 +83,7 @@ class PluginHost:
         self._sandbox: Sandbox | None = None
         self._loader: ComponentLoader | None = None
         self._threads = WorkerThreads()
+        self._scratch: TemporaryDirectory[str] | None = None
         self._open = False
         self._loading = anyio.CapacityLimiter(_LOADS)
         self._opening = anyio.Lock()
@@ -118,6 +126,9 @@ class PluginHost:
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = self._loader = None
+        if self._scratch is not None:
+            await anyio.to_thread.run_sync(self._scratch.cleanup)
+            self._scratch = None
         return failures
 
     @overload
@@ -130,7 +141,7 @@ class PluginHost:
         expect: None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
-        policy: Policy | None = None,
+        policy: Policy | PolicyFile | None = None,
         tier: Tier | None = None,
     ) -> LoadedPlugin: ...
     @overload
@@ -143,7 +154,7 @@ class PluginHost:
         expect: type[HandleT],
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
-        policy: Policy | None = None,
+        policy: Policy | PolicyFile | None = None,
         tier: Tier | None = None,
     ) -> HandleT: ...
     async def load(
@@ -155,7 +166,7 @@ class PluginHost:
         expect: type[LoadedPlugin] | None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
-        policy: Policy | None = None,
+        policy: Policy | PolicyFile | None = None,
         tier: Tier | None = None,
     ) -> LoadedPlugin:
         """Admits a plugin, makes it ready, and gives the handle to call it by.
@@ -176,7 +187,7 @@ class PluginHost:
         settings = self._settings_with(limits=limits, pool=pool, policy=policy, tier=tier)
         found = await resolve(source, settings.limits.component_bytes)
         if isinstance(found, PluginExport):
-            admitted = admit_export(found, settings.limits)
+            admitted = admit_export(found, settings.limits, settings.policy)
             if tier is not None:
                 raise PluginRefusedError(
                     f"plugin {admitted.manifest.name!r} is native: it is not sandboxed, in no "
@@ -193,8 +204,13 @@ class PluginHost:
                 f"expected {expect.plugin_type}"
             )
         context = context or PluginContext()
-        backend = await self._backend(admitted, dict(config or {}), context, settings)
-        plugin = handle_type(admitted, backend, context)
+        reach, given = await self._reach(admitted, dict(config or {}))
+        try:
+            backend = await self._backend(admitted, given, context, settings, reach)
+        except BaseException:
+            await reach.close()
+            raise
+        plugin = handle_type(admitted, backend, context, reach)
         await plugin.start(self.settings.init_deadline_ms)
         if not self._open:
             await plugin.shutdown()
@@ -213,7 +229,7 @@ class PluginHost:
         expect: None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
-        policy: Policy | None = None,
+        policy: Policy | PolicyFile | None = None,
         tier: Tier | None = None,
     ) -> SafeLoad[LoadedPlugin]: ...
     @overload
@@ -226,7 +242,7 @@ class PluginHost:
         expect: type[HandleT],
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
-        policy: Policy | None = None,
+        policy: Policy | PolicyFile | None = None,
         tier: Tier | None = None,
     ) -> SafeLoad[HandleT]: ...
     async def safe_load(
@@ -238,7 +254,7 @@ class PluginHost:
         expect: type[LoadedPlugin] | None = None,
         limits: Limits | None = None,
         pool: PoolSettings | None = None,
-        policy: Policy | None = None,
+        policy: Policy | PolicyFile | None = None,
         tier: Tier | None = None,
     ) -> SafeLoad[Any]:
         """`load`, with a `PluginError` in the result rather than raised."""
@@ -275,6 +291,7 @@ class PluginHost:
         config: Mapping[str, Any],
         context: PluginContext,
         settings: HostSettings,
+        reach: PluginReach,
     ) -> Backend:
         if not isinstance(admitted.source, ComponentFile):
             return NativeBackend(admitted, config)
@@ -290,7 +307,33 @@ class PluginHost:
             pool=settings.pool,
             context=context,
             init_deadline_ms=settings.init_deadline_ms,
+            reach=reach,
         )
+
+    async def _reach(
+        self, admitted: AdmittedPlugin, config: Mapping[str, Any]
+    ) -> tuple[PluginReach, Mapping[str, Any]]:
+        """What the plugin may reach, and its config with references in the place of secrets."""
+        check_config(admitted.manifest, config)
+        secrets, given = await anyio.to_thread.run_sync(
+            bind, admitted.manifest, admitted.policy, config
+        )
+        files = await anyio.to_thread.run_sync(
+            PluginFiles,
+            admitted.manifest.name,
+            admitted.manifest.files,
+            admitted.policy.files,
+            self.settings.data_directory,
+            self._artifacts(),
+        )
+        return PluginReach(admitted, PluginHttp(), files, secrets), given
+
+    def _artifacts(self) -> Path:
+        if self.settings.artifacts_directory is not None:
+            return self.settings.artifacts_directory
+        if self._scratch is None:
+            self._scratch = TemporaryDirectory(prefix="orchestrator-plugins-")
+        return Path(self._scratch.name)
 
     async def _open_loader(self) -> ComponentLoader:
         """What loads components, made for the first of them."""

@@ -65,6 +65,20 @@ class Limits(BaseModel):
     """Events of a stream."""
     concurrent_calls: Positive = 64
     """Calls of one loaded plugin at once, running or waiting for an instance."""
+    first_event_ms: Positive = 30_000
+    """Milliseconds from asking for a stream to its first event, without the caller's own."""
+    idle_ms: Positive = 30_000
+    """Milliseconds between two events of a stream, without the caller's own."""
+    http_requests: NotNegative = 100
+    """HTTP requests, redirects included."""
+    http_concurrent: Positive = 8
+    """HTTP requests at once: responses that are open."""
+    http_up_bytes: NotNegative = 16 * MIB
+    """Bytes that requests send, heads included."""
+    http_down_bytes: NotNegative = 64 * MIB
+    """Bytes of the bodies of responses, decompressed."""
+    http_ms: Positive = 120_000
+    """Milliseconds from sending a request to the end of its response."""
 
 
 UNITS: Final = {
@@ -88,6 +102,13 @@ UNITS: Final = {
     "log_bytes": "bytes",
     "stream_events": "events",
     "concurrent_calls": "calls",
+    "first_event_ms": "ms",
+    "idle_ms": "ms",
+    "http_requests": "requests",
+    "http_concurrent": "requests",
+    "http_up_bytes": "bytes",
+    "http_down_bytes": "bytes",
+    "http_ms": "ms",
 }
 """The unit of each limit."""
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import tomllib
 from collections.abc import Mapping
-from typing import Final, Literal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from orchestrator_plugin_sdk.origins import METHODS, OriginPattern
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from .errors import PolicyError
+from .limits import MIB, Limits, Positive
 
 WasiLevel = Literal["none", "core", "core+filesystem"]
 
@@ -43,6 +58,91 @@ WASI_INTERFACES: Final[Mapping[WasiLevel, frozenset[str]]] = {
 _WASI_NAME: Final = re.compile(r"(wasi:[a-z-]+/[a-z-]+)@0\.2\.[0-9]{1,3}")
 
 
+def _origin(text: str) -> str:
+    OriginPattern.parse(text)
+    return text
+
+
+OriginText = Annotated[str, AfterValidator(_origin)]
+"""The text of an `OriginPattern`."""
+
+
+class HttpGrant(BaseModel):
+    """Requests that a plugin may make, if its manifest asks for them, too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: OriginText
+    """Scheme, host and port: `https://api.example.com`, `https://*.example.com`."""
+    methods: tuple[str, ...] = ("GET",)
+    """The methods of such requests."""
+    addresses: tuple[str, ...] = ()
+    """Networks of loopback, private and other special addresses (`127.0.0.1`, `10.0.0.0/8`) that
+    such a request may go to. Without any it may go to public addresses alone. A `url` that is an
+    address grants that address by itself."""
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        for method in methods:
+            if method not in METHODS:
+                raise ValueError(f"expected methods of {', '.join(METHODS)}, got {method!r}")
+        return methods
+
+    @field_validator("addresses")
+    @classmethod
+    def _networks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            ipaddress.ip_network(address)
+        return addresses
+
+
+class SecretGrant(BaseModel):
+    """Where the value of a secret is: one of `env`, `file` and `keyring`; none of them for a field
+    of the config that is marked as a secret, whose value comes with the config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: str | None = None
+    """An environment variable of the host."""
+    file: Path | None = None
+    """A file, whose content it is, without the newline at its end."""
+    keyring: tuple[str, str] | None = None
+    """Service and user name in the system's keyring."""
+    urls: tuple[OriginText, ...] = ()
+    """The origins it may go to, of those that the manifest names; without any, all of those."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(one is not None for one in (self.env, self.file, self.keyring)) > 1:
+            raise ValueError("expected one of env, file and keyring")
+        return self
+
+
+class FolderQuota(BaseModel):
+    """What a folder of a plugin's may hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bytes: Positive = 64 * MIB
+    """Bytes of all its files together."""
+    files: Positive = 1_000
+    """Files and folders in it."""
+
+
+class FilesGrant(BaseModel):
+    """Files that a plugin may have, if its manifest asks for them, too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: FolderQuota | None = None
+    """A folder of the plugin's own, that is there again the next time."""
+    artifacts: FolderQuota | None = None
+    """A folder for each call, that its caller finds."""
+    folders: Mapping[str, Path] = Field(default_factory=dict)
+    """Folders of the operator's, to be read, by the names that the manifest asks for."""
+
+
 class Policy(BaseModel):
     """What the operator grants to plugins. The default grants nothing."""
 
@@ -55,6 +155,20 @@ class Policy(BaseModel):
     and no arguments; `core+filesystem` adds the interfaces of files, with no folder granted. A
     guest can block in WASI, where fuel and epochs do not reach it: prefer the `process` tier.
     """
+    http: tuple[HttpGrant, ...] = ()
+    """Requests that may be made."""
+    secrets: Mapping[str, SecretGrant] = Field(default_factory=dict)
+    """Secrets, by the names that the manifest declares."""
+    files: FilesGrant = Field(default_factory=FilesGrant)
+    """Files that there are."""
+    digest: str | None = None
+    """The SHA-256 of the component that this is for, in hexadecimal: another is refused."""
+    limits: Limits | None = None
+    """Limits that take the place of the host's, those that are named."""
+
+    def of(self, plugin: str) -> Policy:
+        """The policy of a plugin: this one."""
+        return self
 
     def admits(self, name: str) -> bool:
         """Whether a component may import this interface of WASI."""
@@ -67,3 +181,62 @@ class Policy(BaseModel):
             if Policy(wasi=level).admits(name):
                 return level
         return None
+
+
+class PolicyFile(BaseModel):
+    """What a policy file says: a policy for each plugin by its name, and one for all others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default: Policy = Field(default_factory=Policy)
+    """For plugins that are not named."""
+    plugins: Mapping[str, Policy] = Field(default_factory=dict)
+    """By the name in the manifest. A component may call itself what it likes: `digest` says
+    which one is meant."""
+
+    def of(self, plugin: str) -> Policy:
+        """The policy of a plugin."""
+        return self.plugins.get(plugin, self.default)
+
+
+def read_policy(path: Path | str) -> PolicyFile:
+    """Reads a policy file (TOML). Paths in it are relative to its folder.
+
+    Raises `PolicyError`, which lists every fault; a key that is not known is one.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PolicyError(f"the policy {path} can't be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"the policy {path} is not TOML: {error}") from None
+    try:
+        return _relative_to(path.parent.resolve(), PolicyFile.model_validate(document))
+    except ValidationError as error:
+        faults = [
+            f"\n  - {'.'.join(map(str, one['loc']))}: {one['msg']}"
+            for one in error.errors(include_url=False, include_input=False)
+        ]
+        raise PolicyError(f"the policy {path} is not valid:{''.join(faults)}") from None
+
+
+def _relative_to(folder: Path, read: PolicyFile) -> PolicyFile:
+    def resolved(policy: Policy) -> Policy:
+        changed: dict[str, Any] = {
+            "secrets": {
+                name: one
+                if one.file is None
+                else one.model_copy(update={"file": folder / one.file})
+                for name, one in policy.secrets.items()
+            },
+            "files": policy.files.model_copy(
+                update={
+                    "folders": {name: folder / one for name, one in policy.files.folders.items()}
+                }
+            ),
+        }
+        return policy.model_copy(update=changed)
+
+    plugins = {name: resolved(one) for name, one in read.plugins.items()}
+    return PolicyFile(default=resolved(read.default), plugins=plugins)

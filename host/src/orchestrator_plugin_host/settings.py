@@ -10,7 +10,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from .limits import MIB, Limits, Positive
-from .policy import Policy
+from .policy import Policy, PolicyFile
 
 Tier = Literal["thread", "process"]
 
@@ -37,6 +37,14 @@ def default_cache_directory() -> Path:
     return platformdirs.user_cache_path("orchestrator-plugins") / "components"
 
 
+def default_data_directory() -> Path:
+    """The folder in the environment variable `ORCHESTRATOR_PLUGIN_DATA`, or the user's data."""
+    configured = os.environ.get("ORCHESTRATOR_PLUGIN_DATA")
+    if configured:
+        return Path(configured)
+    return platformdirs.user_data_path("orchestrator-plugins") / "plugins"
+
+
 class HostSettings(BaseModel):
     """What a `PluginHost` is configured with."""
 
@@ -48,11 +56,17 @@ class HostSettings(BaseModel):
     """The pool of every sandboxed plugin, unless `load` is given another."""
     cache_directory: Path = Field(default_factory=default_cache_directory)
     """Where compiled components are kept: a private folder of this user's."""
-    policy: Policy = Field(default_factory=Policy)
-    """What every plugin may reach, unless `load` is given another policy."""
+    policy: Policy | PolicyFile = Field(default_factory=Policy)
+    """What every plugin may reach, or each by its name (`read_policy`), unless `load` is given
+    another policy."""
     tier: Tier = "thread"
     """Where sandboxed plugins run, unless `load` is told otherwise: `thread`, on threads of this
     process, or `process`, each instance in a worker process of its own."""
+    data_directory: Path = Field(default_factory=default_data_directory)
+    """Where the data folders of plugins are, one for each name of a plugin."""
+    artifacts_directory: Path | None = None
+    """Where calls get their artifacts folders, which are then the caller's to remove. Without it,
+    in a folder that goes when the host is closed."""
     cache_bytes: Positive = 4096 * MIB
     """Bytes of compiled components that are kept; what was not used for longest goes first."""
     init_deadline_ms: Positive = 30_000

@@ -23,8 +23,20 @@ from .errors import (
     PluginVersionMismatchError,
     Problem,
 )
+from .files import FileInfo, Files
+from .http import Http, HttpRequest, HttpResponse, ServerSentEvent
 from .log import LogEvent, LogLevel, MemoryLogger, NullLogger, PluginLogger, StandardLogger
-from .manifest import ManifestLimits, PluginManifest, PluginType, check_version, validate_manifest
+from .manifest import (
+    ConfigField,
+    FilesRequirement,
+    HttpRequirement,
+    ManifestLimits,
+    PluginManifest,
+    PluginType,
+    SecretRequirement,
+    check_version,
+    validate_manifest,
+)
 from .native import (
     SafeLoadResult,
     check_export,
@@ -57,7 +69,7 @@ from .provider import (
     Usage,
 )
 from .schema import from_document
-from .tool_executor import ToolExecutorPlugin, ToolPolicy, ToolRunRequest, ToolRunResult
+from .tool_executor import Artifact, ToolExecutorPlugin, ToolPolicy, ToolRunRequest, ToolRunResult
 from .vector_memory import (
     FieldCondition,
     FilterOperator,
@@ -74,16 +86,25 @@ __all__ = [
     "SDK_VERSION",
     "AbortController",
     "AbortSignal",
+    "Artifact",
     "BuildSettings",
     "CallContext",
+    "ConfigField",
     "ContentPart",
     "DocumentError",
     "EmbedderPlugin",
     "ErrorKind",
     "FieldCondition",
+    "FileInfo",
+    "Files",
+    "FilesRequirement",
     "FilterOperator",
     "FinishReason",
     "HealthCheckResult",
+    "Http",
+    "HttpRequest",
+    "HttpRequirement",
+    "HttpResponse",
     "ImagePart",
     "LogEvent",
     "LogLevel",
@@ -114,6 +135,8 @@ __all__ = [
     "Role",
     "SafeLoadResult",
     "SdkVersionRange",
+    "SecretRequirement",
+    "ServerSentEvent",
     "Services",
     "StandardLogger",
     "StreamEnd",

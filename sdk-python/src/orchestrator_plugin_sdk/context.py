@@ -1,6 +1,7 @@
-"""What a plugin gets besides its arguments: a logger, an abort signal, time and randomness.
+"""What a plugin gets besides its arguments: a logger, an abort signal, time and randomness, HTTP,
+files and references to secrets.
 
-Plugins take time and randomness from here, so that one source runs natively and in a sandbox.
+Plugins take all of it from here, so that one source runs natively and in a sandbox.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from .errors import ErrorKind, PluginCallError
+from .files import Files
+from .http import Http
 from .log import NullLogger, PluginLogger
 
 
@@ -147,6 +150,23 @@ class PluginContext:
     abort_signal: AbortSignal = field(default_factory=AbortSignal)
     deadline_ms: int | None = None
     services: Services = field(default_factory=NativeServices, repr=False)
+    http: Http = field(default=Http(), repr=False)  # frozen
+    files: Files = field(default=Files(), repr=False)  # frozen
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def secret(self, name: str) -> str:
+        """A reference to a secret that the manifest declares: what a request has in its place. The
+        host puts the value in on the way out; a plugin never has it.
+
+        Raises `PluginCallError` of the kind `unauthenticated` if the operator has not bound it.
+        """
+        if name not in self.secrets:
+            raise PluginCallError(
+                ErrorKind.UNAUTHENTICATED,
+                f"there is no secret {name!r}: the manifest must declare it ([secrets.{name}]), "
+                f"and the policy bind it",
+            )
+        return self.secrets[name]
 
     async def sleep(self, seconds: float) -> None:
         """Waits for `seconds`; ends early with an error when the call is aborted or out of time."""
@@ -175,6 +195,9 @@ class PluginContext:
         abort_signal: AbortSignal | None = None,
         deadline_ms: int | None = None,
         services: Services | None = None,
+        http: Http | None = None,
+        files: Files | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> PluginContext:
         """A copy with some parts replaced."""
         return replace(
@@ -183,12 +206,17 @@ class PluginContext:
             abort_signal=self.abort_signal if abort_signal is None else abort_signal,
             deadline_ms=self.deadline_ms if deadline_ms is None else deadline_ms,
             services=self.services if services is None else services,
+            http=self.http if http is None else http,
+            files=self.files if files is None else files,
+            secrets=self.secrets if secrets is None else secrets,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """The part of a `PluginContext` that travels in a document."""
+    """The part of a `PluginContext` that travels in a document. `secrets` are references by the
+    names of the secrets."""
 
     run_id: str | None = None
     deadline_ms: int | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)

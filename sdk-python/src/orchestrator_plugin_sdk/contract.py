@@ -13,6 +13,8 @@ from typing import Any, Final, Literal
 
 from .context import CallContext
 from .embedder import EmbedderPlugin
+from .files import FileInfo
+from .http import HttpHead, HttpRequest
 from .log import LogEvent
 from .manifest import PluginManifest, PluginType
 from .plugin import HealthCheckResult
@@ -182,6 +184,9 @@ DOCUMENTS: Final[Mapping[str, Any]] = MappingProxyType(
         "PluginManifest": PluginManifest,
         "CallContext": CallContext,
         "LogEvent": LogEvent,
+        "HttpRequest": HttpRequest,
+        "HttpHead": HttpHead,
+        "FileInfo": FileInfo,
         "HealthCheckResult": HealthCheckResult,
         "ProviderCapabilities": ProviderCapabilities,
         "ModelRequest": ModelRequest,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from .codec import to_document
 from .errors import DocumentError, PluginValidationError, PluginVersionMismatchError, Problem
+from .origins import METHODS, OriginPattern
 from .payload import PayloadEncoding
 from .schema import from_document
 from .version import SDK_VERSION, SdkVersionRange
@@ -46,6 +47,46 @@ class ManifestLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpRequirement:
+    """Requests that a plugin makes: to the origins of a pattern (`OriginPattern`), by these
+    methods."""
+
+    url: str
+    methods: tuple[str, ...] = ("GET",)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRequirement:
+    """A secret that a plugin refers to, and the origins (`OriginPattern`) that it is for."""
+
+    urls: tuple[str, ...]
+    description: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigField:
+    """A field of the plugin's config. Of a `secret` one the plugin gets a reference, which it may
+    use in requests to `urls`; the value stays with the host."""
+
+    type: Literal["text", "integer", "number", "boolean", "list", "map", "any"] = "any"
+    description: str = ""
+    required: bool = False
+    secret: bool = False
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilesRequirement:
+    """Files that a plugin uses: a `data` folder of its own, an `artifacts` folder for each call,
+    and folders of the operator's, to be read, by the names the operator grants them under."""
+
+    data: bool = False
+    artifacts: bool = False
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PluginManifest:
     """What a plugin says about itself.
 
@@ -53,6 +94,9 @@ class PluginManifest:
     semantic versioning. `payload_encodings` are the forms of a payload that a component reads, as
     `bytes` always is. `stateful` says that its calls depend on earlier ones, so that they must all
     go to one instance; unless set, it is true for vector memory backends alone.
+    `fresh_instances` says that no instance may serve a second call. `http`, `secrets` and `files`
+    are what it wants to reach; it gets what the operator grants of that. With `config`, the config
+    has these fields and no others.
     """
 
     name: str
@@ -65,7 +109,12 @@ class PluginManifest:
     homepage: str | None = None
     payload_encodings: tuple[PayloadEncoding, ...] = ("bytes",)
     stateful: bool | None = None
+    fresh_instances: bool = False
     limits: ManifestLimits = field(default_factory=ManifestLimits)
+    http: tuple[HttpRequirement, ...] = ()
+    secrets: Mapping[str, SecretRequirement] = field(default_factory=dict)
+    config: Mapping[str, ConfigField] | None = None
+    files: FilesRequirement = field(default_factory=FilesRequirement)
 
     @property
     def keeps_state(self) -> bool:
@@ -76,6 +125,7 @@ class PluginManifest:
 
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 # The pattern of https://semver.org, version 2.0.0
 _VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
@@ -141,7 +191,56 @@ def _problems(manifest: PluginManifest) -> list[Problem]:
         least = 0 if name.startswith("log_") else 1
         if value is not None and value < least:
             found.append(Problem(f"limits.{name}", f"expected {least} or more, got {value}"))
-    return found
+    if manifest.fresh_instances and manifest.stateful:
+        found.append(Problem("fresh_instances", "a stateful plugin keeps its instance"))
+    return [*found, *_problems_of_reach(manifest)]
+
+
+def _problems_of_reach(manifest: PluginManifest) -> Iterator[Problem]:
+    for i, asked in enumerate(manifest.http):
+        yield from _problems_of_urls(f"http[{i}].url", [asked.url])
+        for j, method in enumerate(asked.methods):
+            if method not in METHODS:
+                known = ", ".join(METHODS)
+                yield Problem(f"http[{i}].methods[{j}]", f"expected one of {known}, got {method!r}")
+    config = manifest.config or {}
+    for name, secret in manifest.secrets.items():
+        yield from _problems_of_name("secrets", name)
+        yield from _problems_of_urls(f"secrets.{name}.urls", secret.urls)
+        if not secret.urls:
+            yield Problem(f"secrets.{name}.urls", "expected an origin or more: what it is for")
+        if name in config and config[name].secret:
+            yield Problem(f"config.{name}", f"there is a secret of this name: [secrets.{name}]")
+    for name, one in config.items():
+        yield from _problems_of_name("config", name)
+        yield from _problems_of_urls(f"config.{name}.urls", one.urls)
+        if one.secret != bool(one.urls):
+            yield Problem(
+                f"config.{name}.urls", "a secret field has the origins that it is for; no other has"
+            )
+        if one.secret and one.type != "text":
+            yield Problem(f"config.{name}.type", "a secret field is of the type 'text'")
+    for i, folder in enumerate(manifest.files.folders):
+        if not _NAME.fullmatch(folder) or len(folder) > 64:
+            yield Problem(
+                f"files.folders[{i}]",
+                f"expected lower-case letters and digits with single dashes, got {folder[:80]!r}",
+            )
+
+
+def _problems_of_name(table: str, name: str) -> Iterator[Problem]:
+    if not _IDENTIFIER.fullmatch(name):
+        yield Problem(
+            f"{table}.{name[:80]}", "expected a name of letters, digits, underscores and dashes"
+        )
+
+
+def _problems_of_urls(path: str, urls: Iterable[str]) -> Iterator[Problem]:
+    for url in urls:
+        try:
+            OriginPattern.parse(url)
+        except ValueError as error:
+            yield Problem(path, str(error))
 
 
 def _numbers(manifest: PluginManifest) -> Iterator[tuple[str, int]]:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ToolRunRequest:
-    """A tool to run: its name or program, arguments, and what to feed it."""
+    """A tool to run: its name or program, arguments, and what to feed it. `input_files` are files
+    that it finds, by their names."""
 
     command: str
     args: tuple[str, ...] = ()
@@ -24,14 +25,25 @@ class ToolRunRequest:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_ms: int | None = None
+    input_files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a tool made. A plugin names it by its path (`artifacts/plot.svg`); its caller
+    gets the path on the host, and the size in bytes, both of which the host has checked."""
+
+    path: str
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ToolRunResult:
     """What a tool did.
 
-    Output is inline (`stdout`, `stderr`), or on the host at `stdout_path` and `stderr_path`.
-    `truncated` says that some of it was cut off.
+    Output is inline (`stdout`, `stderr`), or in files: a plugin names them by their paths
+    (`artifacts/stdout.txt`), its caller gets their paths on the host. `truncated` says that some
+    output was cut off.
     """
 
     exit_code: int
@@ -41,6 +53,7 @@ class ToolRunResult:
     stdout_path: str | None = None
     stderr_path: str | None = None
     truncated: bool = False
+    artifacts: tuple[Artifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

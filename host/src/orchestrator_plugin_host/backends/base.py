@@ -24,7 +24,9 @@ def packed_arguments(operation: Operation, arguments: Sequence[Any], call: Call)
     """
     document = dict(zip(operation.arguments, arguments, strict=True))
     if operation.with_context:
-        document["context"] = CallContext(call.context.run_id, call.deadline_ms_left())
+        document["context"] = CallContext(
+            call.context.run_id, call.deadline_ms_left(), call.reach.secrets
+        )
     elif not document:
         return None
     try:

@@ -15,6 +15,8 @@ from typing import Any
 import anyio
 from orchestrator_plugin_sdk import (
     DocumentError,
+    Files,
+    Http,
     NativeServices,
     Plugin,
     PluginCallError,
@@ -27,6 +29,7 @@ from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
+from ..capabilities.files import AwaitedFiles
 from ..documents import validate
 from ..errors import PluginInitError, PluginOutputError
 from .base import Backend, Isolation, packed_arguments
@@ -124,7 +127,10 @@ class NativeBackend(Backend):
         ]
         if operation.with_context:
             context = call.context.with_(
-                deadline_ms=call.deadline_ms_left(), services=_AnyioServices()
+                deadline_ms=call.deadline_ms_left(),
+                services=_AnyioServices(),
+                http=Http(call.reach.http),
+                files=Files(AwaitedFiles(call.reach.files)),
             )
             passed.insert(operation.context_position, context)
         return passed

@@ -16,16 +16,16 @@ from orchestrator_plugin_sdk import (
     unpack,
 )
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
-from orchestrator_plugin_sdk.payload import choose_encoding, to_text
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
 from ..documents import validate
 from ..errors import MemoryLimitError, PluginInitError, PluginOutputError
 from ..limits import UNITS
-from ..sandbox.imports import payload_bytes
+from ..reach import Reach
 from ..sandbox.instance import Instance
 from ..sandbox.loader import Template
+from ..sandbox.payloads import payload_bytes, payload_of
 from ..sandbox.threads import WorkerThreads
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
@@ -54,6 +54,7 @@ class WasmBackend(Backend):
         pool: PoolSettings,
         context: PluginContext,
         init_deadline_ms: int,
+        reach: Reach,
     ) -> None:
         """`owner` is what the plugin's threads are counted under; `context` is that of `init` and
         `shutdown`, `init_deadline_ms` the time of an `init`."""
@@ -67,6 +68,7 @@ class WasmBackend(Backend):
         # Whoever waits for an instance can abort; whoever loaded the plugin no longer.
         self._context = context.with_(abort_signal=AbortSignal())
         self._init_deadline_ms = init_deadline_ms
+        self._reach = reach
         if admitted.manifest.keeps_state:
             pool = PoolSettings(instances=1, idle=1)
         self._pool = InstancePool(self._make, self._discard, pool)
@@ -108,16 +110,18 @@ class WasmBackend(Backend):
                     await self._end_stream(instance, resource, call)
 
     async def _end_stream(self, instance: Instance, resource: int, call: Call) -> None:
-        ending = self._own_call(int(call.time_to_end() * 1000))
+        async def end() -> None:
+            async with self._own_call("close", int(call.time_to_end() * 1000)) as ending:
 
-        def drop() -> None:
-            if instance.usable:
-                instance.begin(ending)
-            instance.drop(resource)
+                def drop() -> None:
+                    if instance.usable:
+                        instance.begin(ending)
+                    instance.drop(resource)
+
+                await self._run(instance, ending, drop)
 
         try:
-            async with ending.scope():
-                await self._run(instance, ending, drop)
+            await end()
         except Exception:
             instance.usable = False  # it is thrown away, nothing is lost
 
@@ -212,44 +216,48 @@ class WasmBackend(Backend):
         packed = packed_arguments(operation, arguments, call)
         if packed is None:
             return None
-        form = choose_encoding(packed, self._manifest.payload_encodings)
-        return form, packed if form == "bytes" else to_text(form, packed)
+        return payload_of(packed, self._manifest.payload_encodings)
 
     async def _make(self) -> Instance:
-        call = self._own_call(self._init_deadline_ms)
-        payload = self._payload(INIT, [self._config], call)
-
-        def make() -> Instance:
-            instance = self._source.instance(call)
-            try:
-                self._invoke(instance, INIT, payload, call)
-            except BaseException:
-                instance.close()
-                raise
-            return instance
-
         try:
-            async with call.scope():
+            async with self._own_call(INIT.method, self._init_deadline_ms) as call:
+                payload = self._payload(INIT, [self._config], call)
+
+                def make() -> Instance:
+                    instance = self._source.instance(call)
+                    try:
+                        self._invoke(instance, INIT, payload, call)
+                    except BaseException:
+                        instance.close()
+                        raise
+                    return instance
+
                 return await self._threads.run(
                     self._owner, call, make, discard=lambda instance: instance.close()
                 )
         except PluginCallError as error:
             raise PluginInitError(
-                f"plugin {call.plugin!r} failed to initialise: {error}"
+                f"plugin {self._manifest.name!r} failed to initialise: {error}"
             ) from error
 
     async def _discard(self, instance: Instance, call: Call) -> None:
         try:
             if instance.usable:
-                ending = self._own_call(int(call.time_to_end() * 1000))
-                async with ending.scope():
+                left = int(call.time_to_end() * 1000)
+                async with self._own_call(SHUTDOWN.method, left) as ending:
                     await self._run(
                         instance, ending, lambda: self._invoke(instance, SHUTDOWN, None, ending)
                     )
         finally:
             instance.close()
 
-    def _own_call(self, deadline_ms: int) -> Call:
-        """A call that is nobody's: its log and its limits are those the plugin was loaded with."""
+    @asynccontextmanager
+    async def _own_call(self, operation: str, deadline_ms: int) -> AsyncIterator[Call]:
+        """A call that is nobody's, in its scope: its log and its limits are those the plugin was
+        loaded with."""
         limits = self._limits.model_copy(update={"deadline_ms": deadline_ms})
-        return Call(self._manifest.name, limits, self._context)
+        call = Call(
+            self._manifest.name, limits, self._context, operation=operation, reach=self._reach
+        )
+        async with call.closing(), call.scope():
+            yield call

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, cast
 from weakref import WeakSet
@@ -26,6 +26,7 @@ from orchestrator_plugin_sdk.contract import (
 from ..admission import AdmittedPlugin
 from ..backends.base import Backend, Isolation
 from ..calls import Call
+from ..capabilities.reach import PluginReach
 from ..documents import validate
 from ..errors import (
     ConcurrencyLimitError,
@@ -87,10 +88,17 @@ class LoadedPlugin:
 
     plugin_type: ClassVar[PluginType]
 
-    def __init__(self, admitted: AdmittedPlugin, backend: Backend, context: PluginContext) -> None:
+    def __init__(
+        self,
+        admitted: AdmittedPlugin,
+        backend: Backend,
+        context: PluginContext,
+        reach: PluginReach,
+    ) -> None:
         self._admitted = admitted
         self._backend = backend
         self._context = context
+        self._reach = reach
         self._active = 0
         self._closed = False
         self._moved = anyio.Event()
@@ -151,11 +159,12 @@ class LoadedPlugin:
                         self._moved = anyio.Event()
                         await self._moved.wait()
                 # Not even a caller who has aborted everything keeps it from shutting down.
-                call = self._new_call(self._context.with_(abort_signal=AbortSignal()))
-                async with call.scope():
+                context = self._context.with_(abort_signal=AbortSignal())
+                async with self._calling("shutdown", context) as call, call.scope():
                     await self._backend.close(call)
             finally:
                 self._shut_down.set()
+                await self._reach.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -176,8 +185,7 @@ class LoadedPlugin:
         fails, nothing is left over."""
         try:
             limits = self.limits.model_copy(update={"deadline_ms": init_deadline_ms})
-            call = Call(self.name, limits, self._context)
-            async with call.scope():
+            async with self._calling("init", self._context, limits) as call, call.scope():
                 await self._backend.start(call)
             await self._learn()
         except BaseException:
@@ -194,8 +202,20 @@ class LoadedPlugin:
             with suppress(RuntimeError):  # it is just being iterated
                 await stream._cut()
 
-    def _new_call(self, context: PluginContext | None) -> Call:
-        return Call(self.name, self.limits, context or self._context)
+    @asynccontextmanager
+    async def _calling(
+        self, operation: str, context: PluginContext | None, limits: Limits | None = None
+    ) -> AsyncIterator[Call]:
+        """A call, for as long as the context is open: what it has open ends with it."""
+        call = Call(
+            self.name,
+            limits or self.limits,
+            context or self._context,
+            operation=operation,
+            reach=self._reach,
+        )
+        async with call.closing():
+            yield call
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
@@ -230,6 +250,5 @@ class LoadedPlugin:
     ) -> Any:
         with self._entered():
             arguments = self._arguments(operation, values)
-            call = self._new_call(context)
-            async with call.scope():
+            async with self._calling(operation.method, context) as call, call.scope():
                 return await self._backend.call(operation, arguments, call)

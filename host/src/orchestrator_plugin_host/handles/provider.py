@@ -56,8 +56,10 @@ class LoadedProvider(LoadedPlugin):
     ) -> AsyncGenerator[StreamEvent, None]:
         with self._entered():
             arguments = self._arguments(STREAM, [request])
-            call = self._new_call(context)
-            async with self._backend.stream(STREAM, arguments, call) as events:
+            async with (
+                self._calling(STREAM.method, context) as call,
+                self._backend.stream(STREAM, arguments, call) as events,
+            ):
                 async for event in events:
                     call.count_stream_event()
                     self._moved.set()

@@ -135,6 +135,9 @@ byte_vec_new: Final = _function("wasm_byte_vec_new", None, c_void_p, c_size_t, c
 list_new_uninit: Final = _function(
     "wasmtime_component_vallist_new_uninit", None, c_void_p, c_size_t
 )
+record_new_uninit: Final = _quick(
+    "wasmtime_component_valrecord_new_uninit", None, c_void_p, c_size_t
+)
 byte_vec_delete: Final = _quick("wasm_byte_vec_delete", None, c_void_p)
 
 

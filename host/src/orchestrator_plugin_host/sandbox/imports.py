@@ -1,4 +1,5 @@
-"""The host's side of `log`, `abort`, `clock` and `random`: what a guest's call of them does."""
+"""The host's side of what guests import: what a call of `log`, `abort`, `clock` and `random` does,
+and where `http` and `files` are."""
 
 from __future__ import annotations
 
@@ -8,11 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator_plugin_sdk import DocumentError, LogEvent, unpack
-from orchestrator_plugin_sdk.payload import from_text
 
 from ..calls import Call
 from ..documents import validate
-from ..errors import LogLimitError, PluginOutputError
+from ..errors import LimitExceededError, PluginOutputError
+from ..limits import Limits
+from .file_imports import FILES_HANDLERS
+from .http_imports import HTTP_HANDLERS
+from .payloads import payload_bytes
 from .values import ValueMismatchError, ValueTooLargeError
 
 _MAX_RANDOM_BYTES = 65_536
@@ -24,12 +28,9 @@ def room_for(document_bytes: int) -> int:
     return document_bytes * 2 + 65_536
 
 
-def payload_bytes(payload: tuple[str, Any]) -> bytes:
-    """The document of a payload, whichever form it came in. Raises `DocumentError`."""
-    form, value = payload
-    if form == "bytes":
-        return bytes(value)
-    return from_text("latin1" if form == "latin1" else "base64", value)
+def import_room(limits: Limits, interface: str) -> int:
+    """Bytes that a string or list may have that a guest passes to an import."""
+    return room_for(limits.log_bytes if interface == "log" else limits.document_out_bytes)
 
 
 def _emit(call: Call, payload: tuple[str, Any]) -> None:
@@ -76,15 +77,18 @@ _HANDLERS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("clock", "monotonic-now"): _monotonic_now,
     ("clock", "sleep"): _sleep,
     ("random", "get-bytes"): _get_bytes,
+    **HTTP_HANDLERS,
+    **FILES_HANDLERS,
 }
 
 
-def import_error(call: Call, error: BaseException) -> BaseException:
+def import_error(call: Call, interface: str, error: BaseException) -> BaseException:
     """What ends the call when an import raised `error`, or could not read what it was passed."""
     if isinstance(error, ValueTooLargeError):
+        check = call.check_log_bytes if interface == "log" else call.check_document_out
         try:
-            call.check_log_bytes(error.size)
-        except LogLimitError as limit:
+            check(error.size)
+        except LimitExceededError as limit:
             return limit
     if isinstance(error, (ValueTooLargeError, ValueMismatchError, UnicodeDecodeError)):
         return PluginOutputError(

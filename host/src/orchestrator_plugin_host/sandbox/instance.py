@@ -20,7 +20,7 @@ from . import _capi
 from .engine import SandboxEngine
 from .failures import failure
 from .guest import Guest, LoadedComponent, StoreLimits
-from .imports import answer_import, import_error, room_for
+from .imports import answer_import, import_error, import_room, room_for
 from .linking import make_linker
 from .values import ValueMismatchError, ValueTooLargeError
 
@@ -115,19 +115,19 @@ class Sandbox:
                 self._linkers[wasi] = make_linker(self.engine.engine, self, wasi=wasi)
             return self._linkers[wasi]
 
-    def room(self, context: int) -> int:
+    def room(self, context: int, interface: str) -> int:
         """As `linking.Imports` says."""
-        return room_for(self.instances[context].call.limits.log_bytes)
+        return import_room(self.instances[context].call.limits, interface)
 
     def answer(self, context: int, interface: str, function: str, values: list[Any]) -> Any:
         """As `linking.Imports` says."""
         return answer_import(self.instances[context].call, interface, function, values)
 
-    def failed(self, context: int, error: BaseException) -> None:
+    def failed(self, context: int, interface: str, error: BaseException) -> None:
         """As `linking.Imports` says."""
         instance = self.instances.get(context)
         if instance is not None:
-            instance.pending = import_error(instance.call, error)
+            instance.pending = import_error(instance.call, interface, error)
 
     def left(self, context: int, instance: ThreadInstance) -> None:
         """An instance is gone, from this address: another may lie there by now."""

@@ -15,7 +15,7 @@ from ..wit import Function, full_name, read_contract
 from . import _capi
 from .values import lifter, lowerer
 
-INTERFACES = ("log", "abort", "clock", "random")
+INTERFACES = ("log", "abort", "clock", "random", "http", "files")
 
 
 def import_function(interface: str, name: str) -> Function | None:
@@ -28,13 +28,13 @@ def import_function(interface: str, name: str) -> Function | None:
 class Imports(Protocol):
     """Who answers when a guest calls an import. A guest is told by its store's context."""
 
-    def room(self, context: int) -> int:
-        """How many bytes a string or list that the guest passes may have."""
+    def room(self, context: int, interface: str) -> int:
+        """How many bytes a string or list that the guest passes to one may have."""
 
     def answer(self, context: int, interface: str, function: str, values: list[Any]) -> Any:
         """The result of an import. Whatever it raises ends the guest's call."""
 
-    def failed(self, context: int, error: BaseException) -> None:
+    def failed(self, context: int, interface: str, error: BaseException) -> None:
         """Keeps what was raised."""
 
 
@@ -46,13 +46,13 @@ def _guarded(imports: Imports, interface: str, name: str, function: Function) ->
         data: Any, context: int, kind: Any, arguments: int, count: int, results: int, n: int
     ) -> int:
         try:
-            room = imports.room(context) if lifts else 0
+            room = imports.room(context, interface) if lifts else 0
             values = [lift(arguments + i * _capi.VAL_SIZE, room) for i, lift in enumerate(lifts)]
             result = imports.answer(context, interface, name, values)
             if lower is not None:
                 lower(result, results)
         except BaseException as error:
-            imports.failed(context, error)
+            imports.failed(context, interface, error)
             return _capi.error_new("the host ended the call")
         return 0
 

@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from ..calls import Call
 from ..errors import PluginError, PluginOutputError, WorkerLostError
+from ..limits import Limits
 from ..wit import World
 from .compiler import type_error
 from .failures import failure
-from .imports import answer_import, import_error, room_for
+from .imports import answer_import, import_error, import_room, room_for
 from .instance import Instance, in_use, output_error, store_limits, too_large
-from .linking import import_function
+from .linking import INTERFACES, import_function
 from .values import ValueMismatchError, ValueTooLargeError
 from .worker.channel import UnsendableError
 from .worker.spawn import Worker, WorkerGoneError
@@ -116,6 +117,11 @@ class ReadyWorker:
             raise
 
 
+def _rooms(limits: Limits) -> dict[str, int]:
+    """Bytes that a string or list may have that the guest passes to an import, by interface."""
+    return {name: import_room(limits, name) for name in INTERFACES}
+
+
 def _lost(call: Call, error: WorkerGoneError, doing: str) -> WorkerLostError:
     advice = (
         f". If the plugin needs more memory than {call.limits.memory_bytes:,} bytes, "
@@ -161,9 +167,8 @@ class ProcessInstance(Instance):
                     raise self._nonsense()
         except WorkerGoneError as error:
             raise _lost(self.call, error, "instantiation") from None
-        room = room_for(limits.log_bytes)
-        request = ["instantiate", list(astuple(store_limits(limits))), limits.fuel, room]
-        self._ask(request, "instantiation", lambda answer: None, 0)
+        request = ["instantiate", list(astuple(store_limits(limits))), limits.fuel]
+        self._ask([*request, _rooms(limits)], "instantiation", lambda answer: None)
 
     def begin(self, call: Call) -> None:
         """As `Instance` says."""
@@ -174,19 +179,19 @@ class ProcessInstance(Instance):
         self.call.check()
         limits = self.call.limits
         room = room_for(limits.document_out_bytes)
-        request = ["invoke", interface, name, limits.fuel, room, room_for(limits.log_bytes)]
+        request = ["invoke", interface, name, limits.fuel, room, _rooms(limits)]
         function = self._world.exports[interface].functions[name]
         wire = [to_wire(one) for one in arguments]
         for (_, one), value in zip(function.params, wire, strict=True):
             reader(one)(value)  # what the worker would refuse is not sent
         request.append(wire)
-        return self._ask(request, name, reader(function.result), room)
+        return self._ask(request, name, reader(function.result))
 
     def drop(self, resource: int) -> None:
         """As `Instance` says."""
         if self.usable:
             request = ["drop", resource, self.call.limits.fuel]
-            self._ask(request, "a resource's destructor", lambda answer: None, 0)
+            self._ask(request, "a resource's destructor", lambda answer: None)
 
     def close(self) -> None:
         """As `Instance` says: ends the worker."""
@@ -198,7 +203,7 @@ class ProcessInstance(Instance):
         """The number of the worker process."""
         return self._worker.pid
 
-    def _ask(self, request: list[Any], doing: str, read: Callable[[Any], Any], room: int) -> Any:
+    def _ask(self, request: list[Any], doing: str, read: Callable[[Any], Any]) -> Any:
         """Sends a request, answers the guest's imports, and gives the result.
 
         Whatever is raised, the worker is ended.
@@ -206,15 +211,14 @@ class ProcessInstance(Instance):
         if not self._asking.acquire(blocking=False):
             raise in_use()
         try:
-            return self._exchange(request, doing, read, room)
+            return self._exchange(request, doing, read)
         finally:
             self._asking.release()
 
-    def _exchange(
-        self, request: list[Any], doing: str, read: Callable[[Any], Any], room: int
-    ) -> Any:
+    def _exchange(self, request: list[Any], doing: str, read: Callable[[Any], Any]) -> Any:
         call = self.call
-        most = max(room, room_for(call.limits.log_bytes)) + _ENVELOPE_BYTES
+        limits = call.limits
+        most = room_for(max(limits.document_out_bytes, limits.log_bytes)) + _ENVELOPE_BYTES
         try:
             self._worker.send(request, call.check_running)
             while True:
@@ -226,7 +230,7 @@ class ProcessInstance(Instance):
                     reply = self._answer(message)
                 except BaseException as error:
                     # Nobody waits for what the worker makes of it: it may be the guest's by now.
-                    raised = import_error(call, error)
+                    raised = import_error(call, str(message[1]), error)
                     if raised is error:
                         raise
                     raise raised from None
@@ -266,10 +270,10 @@ class ProcessInstance(Instance):
                 raise too_large(self.call, size)
             case ["value", str(why)]:
                 raise output_error(self.call, doing, ValueMismatchError(why[:_MAX_WORDS]))
-            case ["import-large", int(size)]:
-                raise import_error(self.call, ValueTooLargeError(size))
-            case ["import-value", str(why)]:
-                raise import_error(self.call, ValueMismatchError(why[:_MAX_WORDS]))
+            case ["import-large", str(interface), int(size)]:
+                raise import_error(self.call, interface, ValueTooLargeError(size))
+            case ["import-value", str(interface), str(why)]:
+                raise import_error(self.call, interface, ValueMismatchError(why[:_MAX_WORDS]))
         raise self._nonsense()
 
     def _nonsense(self) -> PluginError:

@@ -20,6 +20,7 @@ import anyio
 from anyio.lowlevel import current_token
 
 from ..calls import Call, call_soon
+from ..courier import Courier
 from ..errors import PluginAbortedError, PluginBlockedError, PluginClosedError
 from .config import GUEST_THREAD_STACK
 
@@ -102,8 +103,8 @@ class WorkerThreads:
                     "again until one has come back. Run it with tier='process', where blocked "
                     "calls are ended, or do not grant it WASI"
                 )
-        token = current_token()
-        done = anyio.Event()
+        courier = Courier(current_token(), call_soon)
+        call.courier = courier
         result: list[T] = []
         raised: list[BaseException] = []
         run = _Run(owner, call)
@@ -120,7 +121,7 @@ class WorkerThreads:
                 raised.append(error)
             if self._finished(run) and result and discard is not None:
                 discard(result[0])
-            call_soon(token, done.set)
+            courier.finish()
 
         given_up: BaseException | None = None
         patience = float("inf")
@@ -132,11 +133,14 @@ class WorkerThreads:
             # Ctrl-C, which trio raises anywhere: the thread is in the guest, as below.
             given_up, patience = error, time.monotonic() + PATIENCE_SECONDS
             call.interrupt(PluginAbortedError(f"plugin {call.plugin!r}: the call was interrupted"))
-        while not done.is_set():
+        while not courier.finished:
             try:
+                if given_up is None:
+                    await courier.serve()
+                    break
                 wait = max(patience - time.monotonic(), 0.0)
-                with anyio.move_on_after(wait, shield=given_up is not None):
-                    await done.wait()
+                with anyio.move_on_after(wait, shield=True):
+                    await courier.wait()
                     break
                 if self._abandon(run):
                     if abandoned is not None:

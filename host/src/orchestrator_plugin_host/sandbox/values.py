@@ -232,6 +232,14 @@ def lowerer(wanted: Type) -> Lower:
         return _lower_bytes
     if isinstance(wanted, VariantType):
         return _lower_variant(wanted)
+    if isinstance(wanted, ResultType):
+        return _lower_result(wanted)
+    if isinstance(wanted, OptionType):
+        return _lower_option(wanted)
+    if isinstance(wanted, RecordType):
+        return _lower_record(wanted)
+    if isinstance(wanted, EnumType):
+        return _lower_enum
     if isinstance(wanted, HandleType):
         return lambda resource, address: _capi.put_resource(address, resource)
     raise TypeError(f"no values of type {wanted} are ever sent")
@@ -271,6 +279,61 @@ _PRIMITIVE_LOWERS: dict[str, Lower] = {
 }
 
 
+def _boxed(lower: Lower, value: Any) -> int:
+    """A value in memory of wasmtime's."""
+    inner = (c_uint8 * _capi.VAL_SIZE)()
+    at = ctypes.addressof(inner)
+    lower(value, at)
+    return int(_capi.val_new(at))
+
+
+def _lower_result(wanted: ResultType) -> Lower:
+    lowers = [None if one is None else lowerer(one) for one in (wanted.err, wanted.ok)]
+
+    def lower(value: Ok | Err, address: int) -> None:
+        is_ok = isinstance(value, Ok)
+        inner = lowers[is_ok]
+        if inner is not None:
+            c_uint64.from_address(address + 16).value = _boxed(inner, value.value)
+        c_uint8.from_address(address + 8).value = is_ok
+        c_uint8.from_address(address).value = _capi.KIND_RESULT
+
+    return lower
+
+
+def _lower_option(wanted: OptionType) -> Lower:
+    some = lowerer(wanted.some)
+
+    def lower(value: Any, address: int) -> None:
+        if value is not None:
+            c_uint64.from_address(address + 8).value = _boxed(some, value)
+        c_uint8.from_address(address).value = _capi.KIND_OPTION
+
+    return lower
+
+
+def _lower_record(wanted: RecordType) -> Lower:
+    fields = [(name, name.encode(), lowerer(one)) for name, one in wanted.fields]
+
+    def lower(value: dict[str, Any], address: int) -> None:
+        _capi.record_new_uninit(address + 8, len(fields))
+        entries = c_uint64.from_address(address + 16).value
+        ctypes.memset(entries, 0, len(fields) * _capi.RECORD_ENTRY_SIZE)
+        c_uint8.from_address(address).value = _capi.KIND_RECORD
+        for i, (name, encoded, lower_field) in enumerate(fields):
+            entry = entries + i * _capi.RECORD_ENTRY_SIZE
+            _capi.byte_vec_new(entry, len(encoded), encoded)
+            lower_field(value[name], entry + _capi.RECORD_VALUE_OFFSET)
+
+    return lower
+
+
+def _lower_enum(value: str, address: int) -> None:
+    encoded = value.encode()
+    _capi.byte_vec_new(address + 8, len(encoded), encoded)
+    c_uint8.from_address(address).value = _capi.KIND_ENUM
+
+
 def _lower_variant(wanted: VariantType) -> Lower:
     cases = {
         name: (name.encode(), None if one is None else lowerer(one)) for name, one in wanted.cases
@@ -280,10 +343,7 @@ def _lower_variant(wanted: VariantType) -> Lower:
         name, payload = value
         encoded, lower_payload = cases[name]
         if lower_payload is not None:
-            inner = (c_uint8 * _capi.VAL_SIZE)()
-            at = ctypes.addressof(inner)
-            lower_payload(payload, at)
-            c_uint64.from_address(address + 24).value = _capi.val_new(at)
+            c_uint64.from_address(address + 24).value = _boxed(lower_payload, payload)
         _capi.byte_vec_new(address + 8, len(encoded), encoded)
         c_uint8.from_address(address).value = _capi.KIND_VARIANT
 

@@ -8,21 +8,25 @@ run to its end inside the call that made it, and the only thing it can wait for 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from componentize_py_types import Err
 from wit_world.imports import abort as host_abort
 from wit_world.imports import clock as host_clock
+from wit_world.imports import files as host_files
+from wit_world.imports import http as host_http
 from wit_world.imports import log as host_log
 from wit_world.imports import types as wit
 
 from ..answers import outgoing
-from ..codec import unpack
+from ..codec import pack, to_document, unpack
 from ..context import AbortSignal, CallContext, PluginContext
 from ..contract import KINDS, STREAM, Operation
 from ..errors import DocumentError, ErrorKind, PluginCallError
+from ..files import FileInfo, Files
+from ..http import Http, HttpHead, HttpRequest
 from ..log import LogEvent, LogLevel, PluginLogger, log_document
 from ..manifest import PluginType
 from ..payload import PayloadEncoding, choose_encoding, from_text, to_text
@@ -76,17 +80,84 @@ def _to_payload(document: bytes) -> Any:
     return wit.Payload_Latin1(text) if encoding == "latin1" else wit.Payload_Base64(text)
 
 
-def _from_payload(payload: Any) -> dict[str, Any]:
+def _bytes_of(payload: Any) -> bytes:
     if isinstance(payload, wit.Payload_Bytes):
-        document = payload.value
-    elif isinstance(payload, wit.Payload_Latin1):
-        document = from_text("latin1", payload.value)
-    else:
-        document = from_text("base64", payload.value)
-    unpacked = unpack(document)
+        return bytes(payload.value)
+    if isinstance(payload, wit.Payload_Latin1):
+        return from_text("latin1", payload.value)
+    return from_text("base64", payload.value)
+
+
+def _from_payload(payload: Any) -> dict[str, Any]:
+    unpacked = unpack(_bytes_of(payload))
     if not isinstance(unpacked, dict):
         raise DocumentError("a call's document is a map")
     return unpacked
+
+
+def _asked(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What an import of the host gives. Raises what the host says no with."""
+    try:
+        return function(*arguments)
+    except Err as refused:
+        said = refused.value
+        raise PluginCallError(
+            said.kind.name.lower().replace("_", "-"),
+            said.message,
+            retryable=said.retryable,
+            retry_after_ms=said.retry_after_ms,
+        ) from None
+
+
+def _document_of(payload: Any, wanted: Any) -> Any:
+    return from_document(wanted, unpack(_bytes_of(payload)))
+
+
+class _HostHttp:
+    async def send(self, request: HttpRequest) -> HttpHead:
+        document = pack(to_document(request))
+        head: HttpHead = _document_of(_asked(host_http.send, _to_payload(document)), HttpHead)
+        return head
+
+    async def read(self, response: int, most: int) -> bytes | None:
+        piece = _asked(host_http.read, response, most)
+        return None if piece is None else _bytes_of(piece)
+
+    async def close(self, response: int) -> None:
+        host_http.close(response)
+
+
+class _HostFiles:
+    async def read(self, path: str, offset: int, length: int) -> bytes:
+        return _bytes_of(_asked(host_files.read, path, offset, length))
+
+    async def write(self, path: str, offset: int, data: bytes) -> None:
+        _asked(host_files.write, path, offset, _to_payload(data))
+
+    async def resize(self, path: str, size: int) -> None:
+        _asked(host_files.resize, path, size)
+
+    async def sync(self, path: str) -> None:
+        _asked(host_files.sync, path)
+
+    async def stat(self, path: str) -> FileInfo:
+        info: FileInfo = _document_of(_asked(host_files.stat, path), FileInfo)
+        return info
+
+    async def list_folder(self, path: str) -> Sequence[FileInfo]:
+        listed: Sequence[FileInfo] = _document_of(
+            _asked(host_files.list_folder, path), tuple[FileInfo, ...]
+        )
+        return listed
+
+    async def make_folder(self, path: str) -> None:
+        _asked(host_files.make_folder, path)
+
+    async def remove(self, path: str) -> None:
+        _asked(host_files.remove, path)
+
+    async def rename(self, source: str, target: str) -> None:
+        _asked(host_files.rename, source, target)
 
 
 def _to_err(error: BaseException) -> Err[Any]:
@@ -166,6 +237,9 @@ class _Guest:
             abort_signal=_HostAbortSignal(),
             deadline_ms=context.deadline_ms,
             services=_HostServices(),
+            http=Http(_HostHttp()),
+            files=Files(_HostFiles()),
+            secrets=context.secrets,
         )
 
 

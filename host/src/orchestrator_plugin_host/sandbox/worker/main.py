@@ -9,14 +9,17 @@ the host                                               the worker
 `compile`, bytes, world, wasi, memory bytes, most      `compiled`, code | `large`, size |
                                                        `invalid`, why | `types`, why
 `run`, world, wasi, memories, memory bytes             `ready`, what confines it | `types`, why
-`instantiate`, store limits, fuel, room                `done`, nothing | a failure
-`invoke`, interface, function, fuel, room, arguments   `done`, result | a failure
+`instantiate`, store limits, fuel, rooms               `done`, nothing | a failure
+`invoke`, interface, function, fuel, room, rooms,      `done`, result | a failure
+arguments
 `drop`, resource, fuel                                 `done`, nothing | a failure
 `return`, result                                       (asked) `import`, interface, function, values
 =====================================================  ==========================================
 
-A failure is `trap`, code, words of wasmtime | `value`, why | `large`, size | `import-value`, why |
-`import-large`, size. After one the host ends the worker, as when an import is not to be answered.
+`room` is how many bytes a string or list of the result may have, `rooms` the same for what is
+passed to an import, by interface. A failure is `trap`, code, words of wasmtime | `value`, why |
+`large`, size | `import-value`, interface, why | `import-large`, interface, size. After one the host
+ends the worker, as when an import is not to be answered.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ from ...wit import HandleType, ResultType, World, read_contract
 from .. import _capi
 from ..config import GUEST_THREAD_STACK, make_engine
 from ..guest import Guest, LoadedComponent, StoreLimits
-from ..linking import make_linker
+from ..linking import import_function, make_linker
 from ..typecheck import ComponentTypeError, check_component
 from ..values import ValueMismatchError, ValueTooLargeError
 from . import confine
@@ -158,7 +161,7 @@ class _Served:
         self._loaded = loaded
         self._linker = make_linker(engine, self, wasi=loaded.wasi)
         self._guest: Guest | None = None
-        self._room = 0
+        self._rooms: dict[str, int] = {}
         self._failed: list[Any] | None = None
         self._resources: dict[int, int] = {}
         self._last_resource = 0
@@ -182,15 +185,21 @@ class _Served:
                 answer = ["value", str(error)]
             self._channel.send(answer)
 
-    def _instantiate(self, limits: list[int], fuel: int, room: int) -> None:
-        self._room = room
+    def _instantiate(self, limits: list[int], fuel: int, rooms: dict[str, int]) -> None:
+        self._rooms = rooms
         self._guest = Guest(self._engine, self._loaded, StoreLimits(*limits), lambda ticks: 0)
         self._guest.set_fuel(fuel)
         self._guest.set_epoch_deadline(1)  # no epoch ever passes: the host ends the process
         self._guest.instantiate(self._linker)
 
     def _invoke(
-        self, interface: str, name: str, fuel: int, room: int, log_room: int, values: list[Any]
+        self,
+        interface: str,
+        name: str,
+        fuel: int,
+        room: int,
+        rooms: dict[str, int],
+        values: list[Any],
     ) -> Any:
         assert self._guest is not None
         function = self._world.exports[interface].functions[name]
@@ -198,7 +207,7 @@ class _Served:
             self._resource(value) if isinstance(one, HandleType) else reader(one)(value)
             for (_, one), value in zip(function.params, values, strict=True)
         )
-        self._room = log_room
+        self._rooms = rooms
         self._guest.set_fuel(fuel)
         result = self._guest.invoke(interface, name, arguments, room)
         if isinstance(function.result, ResultType) and isinstance(function.result.ok, HandleType):
@@ -225,16 +234,18 @@ class _Served:
 
     # As `linking.Imports` says.
 
-    def room(self, context: int) -> int:
-        return self._room
+    def room(self, context: int, interface: str) -> int:
+        return self._rooms[interface]
 
     def answer(self, context: int, interface: str, function: str, values: list[Any]) -> Any:
         self._channel.send(["import", interface, function, to_wire(tuple(values))])
         _, result = self._channel.receive(_MOST)
-        return result
+        wanted = import_function(interface, function)
+        assert wanted is not None
+        return reader(wanted.result)(result)
 
-    def failed(self, context: int, error: BaseException) -> None:
+    def failed(self, context: int, interface: str, error: BaseException) -> None:
         if isinstance(error, ValueTooLargeError):
-            self._failed = ["import-large", error.size]
+            self._failed = ["import-large", interface, error.size]
         elif isinstance(error, (ValueMismatchError, UnicodeDecodeError)):
-            self._failed = ["import-value", str(error)]
+            self._failed = ["import-value", interface, str(error)]

@@ -1,0 +1,58 @@
+"""What one loaded plugin may reach, put together from its manifest and the operator's policy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from orchestrator_plugin_sdk import PayloadEncoding
+
+from ..admission import AdmittedPlugin
+from ..calls import Call
+from .files import OpenFiles, PluginFiles
+from .http import OpenHttp, PluginHttp
+from .secrets import Secrets
+
+
+class PluginReach:
+    """As `Reach` says, for as long as the plugin is loaded."""
+
+    def __init__(
+        self, admitted: AdmittedPlugin, http: PluginHttp, files: PluginFiles, secrets: Secrets
+    ) -> None:
+        self.payload_encodings = admitted.manifest.payload_encodings
+        self.http = http
+        self.files = files
+        self.secrets = secrets
+
+    def open(self, call: Call) -> CallReach:
+        """As `Reach` says."""
+        return CallReach(self, call)
+
+    async def close(self) -> None:
+        """Gives up what the plugin held."""
+        try:
+            await self.http.close()
+        finally:
+            self.files.close()
+
+
+class CallReach:
+    """As `reach.CallReach` says."""
+
+    def __init__(self, plugin: PluginReach, call: Call) -> None:
+        self._plugin = plugin
+        self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
+        self.secrets: Mapping[str, str] = plugin.secrets.references
+        self.http: OpenHttp = plugin.http.open(call)
+        self.files: OpenFiles = plugin.files.open()
+
+    def scrub(self, text: str) -> str:
+        """As `reach.CallReach` says."""
+        return self._plugin.secrets.scrub(text)
+
+    async def close(self, error: BaseException | None) -> None:
+        """As `reach.CallReach` says."""
+        try:
+            await self.http.close_all()
+        finally:
+            self.files.close()

@@ -1,0 +1,129 @@
+"""What a call asks of what its plugin may reach. The capabilities implement it; a call that reaches
+nothing has `NO_REACH`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+
+from orchestrator_plugin_sdk import ErrorKind, PayloadEncoding, PluginCallError
+from orchestrator_plugin_sdk.files import FileInfo
+from orchestrator_plugin_sdk.http import HttpHead, HttpRequest, NoHttp
+
+if TYPE_CHECKING:
+    from .calls import Call
+
+
+class CallHttp(Protocol):
+    """The HTTP of one call: `HttpTransport` of the SDK."""
+
+    async def send(self, request: HttpRequest) -> HttpHead:
+        """As `HttpTransport` says."""
+
+    async def read(self, response: int, most: int) -> bytes | None:
+        """As `HttpTransport` says."""
+
+    async def close(self, response: int) -> None:
+        """As `HttpTransport` says."""
+
+
+class CallFiles(Protocol):
+    """The files of one call: `FileAccess` of the SDK, without waiting."""
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """As `FileAccess` says, as do all the others."""
+
+    def write(self, path: str, offset: int, data: bytes) -> None:
+        """As `FileAccess` says."""
+
+    def resize(self, path: str, size: int) -> None:
+        """As `FileAccess` says."""
+
+    def sync(self, path: str) -> None:
+        """As `FileAccess` says."""
+
+    def stat(self, path: str) -> FileInfo:
+        """As `FileAccess` says."""
+
+    def list_folder(self, path: str) -> Sequence[FileInfo]:
+        """As `FileAccess` says."""
+
+    def make_folder(self, path: str) -> None:
+        """As `FileAccess` says."""
+
+    def remove(self, path: str) -> None:
+        """As `FileAccess` says."""
+
+    def rename(self, source: str, target: str) -> None:
+        """As `FileAccess` says."""
+
+    def host_path(self, path: str) -> tuple[Path, int]:
+        """Where an artifact is on the host, and its size in bytes. Raises `PluginCallError`."""
+
+
+class CallReach(Protocol):
+    """What one call may reach besides the guest's own memory."""
+
+    @property
+    def http(self) -> CallHttp:
+        """Its requests."""
+
+    @property
+    def files(self) -> CallFiles:
+        """Its files."""
+
+    @property
+    def payload_encodings(self) -> Collection[PayloadEncoding]:
+        """The forms of a payload that the plugin reads."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """References to its secrets, by their names."""
+
+    def scrub(self, text: str) -> str:
+        """The text without the values of secrets."""
+
+    async def close(self, error: BaseException | None) -> None:
+        """Ends what the call has open, however it ended."""
+
+
+class Reach(Protocol):
+    """What one loaded plugin may reach."""
+
+    def open(self, call: Call) -> CallReach:
+        """What one call of it may reach."""
+
+
+_BYTES: Final[tuple[PayloadEncoding, ...]] = ("bytes",)
+
+
+class _NoFiles:
+    def _none(self, *arguments: object) -> NoReturn:
+        raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
+
+    read = write = resize = sync = stat = list_folder = make_folder = remove = rename = _none
+    host_path = _none
+
+
+class _Nothing:
+    """Reaches nothing, whoever asks."""
+
+    http: CallHttp = NoHttp()
+    files: CallFiles = _NoFiles()
+    payload_encodings: Collection[PayloadEncoding] = _BYTES
+    secrets: Mapping[str, str] = MappingProxyType({})
+
+    def open(self, call: Call) -> CallReach:
+        return self
+
+    def scrub(self, text: str) -> str:
+        return text
+
+    async def close(self, error: BaseException | None) -> None:
+        return
+
+
+NO_REACH: Final[Reach] = _Nothing()
+"""Reaches nothing."""

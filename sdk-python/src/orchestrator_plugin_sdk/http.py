@@ -1,0 +1,301 @@
+"""HTTP for plugins: `ctx.http`. The host makes the requests, and decides which it makes.
+
+::
+
+    async with ctx.http.stream("POST", url, headers=…, json=…) as response:
+        async for event in response.server_sent_events():
+            …
+
+    response = await ctx.http.request("GET", url)
+    response.raise_for_status()
+    document = response.json()
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Union
+
+from .errors import ErrorKind, PluginCallError
+
+_PIECE: Final = 65_536
+_MAX_LINE: Final = 4 * 1024 * 1024
+
+Pairs = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+"""Headers, or the parameters of a query: a name may be there several times."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request, as it crosses the boundary.
+
+    `json` is a body, too, and sets the content type; `body` goes as it is. A reference to a secret
+    (`ctx.secret`) may stand in the value of a header or of a `query` parameter, or be the whole of
+    a text in `json`.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, ...], ...] = ()
+    query: tuple[tuple[str, ...], ...] = ()
+    body: bytes | None = None
+    json: Any = None
+    follow_redirects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpHead:
+    """The head of a response. `response` is its number, `url` where it came from in the end."""
+
+    response: int
+    status: int
+    headers: tuple[tuple[str, ...], ...] = ()
+    url: str = ""
+
+
+class HttpTransport(Protocol):
+    """Makes requests, on the side of the boundary that the plugin runs on."""
+
+    async def send(self, request: HttpRequest) -> HttpHead:
+        """Sends a request, and gives the head of its response."""
+
+    async def read(self, response: int, most: int) -> bytes | None:
+        """The next piece of a body, as soon as there is any; none at its end."""
+
+    async def close(self, response: int) -> None:
+        """Closes a response, if it is open."""
+
+
+class NoHttp:
+    """`HttpTransport` of a plugin that no host has loaded: it makes none."""
+
+    async def send(self, request: HttpRequest) -> HttpHead:
+        """Raises `PluginCallError`."""
+        raise PluginCallError(
+            ErrorKind.PERMISSION_DENIED,
+            "there is no HTTP without a host: load the plugin with a PluginHost",
+        )
+
+    async def read(self, response: int, most: int) -> bytes | None:
+        """Gives none: there are no responses."""
+        return None
+
+    async def close(self, response: int) -> None:
+        """Does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event of a `text/event-stream`."""
+
+    data: str
+    event: str = "message"
+    id: str | None = None
+
+
+class HttpResponse:
+    """A response whose body is still on its way. Header names are in lower case."""
+
+    def __init__(self, head: HttpHead, transport: HttpTransport) -> None:
+        self.status = head.status
+        self.url = head.url
+        self.headers: dict[str, str] = {}
+        for name, value in head.headers:
+            before = self.headers.get(name.lower())
+            self.headers[name.lower()] = value if before is None else f"{before}, {value}"
+        self._number = head.response
+        self._transport = transport
+        self.content = b""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says that all is well: 200 to 299."""
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The body that was read, as UTF-8."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body that was read, as JSON. Raises `ValueError`."""
+        return json.loads(self.content)
+
+    def raise_for_status(self) -> None:
+        """Raises `PluginCallError` for a status of 400 or more, of the kind that it suggests."""
+        if self.status >= 400:
+            raise PluginCallError(
+                kind_of_status(self.status),
+                f"{self.url} answered {self.status}",
+                retryable=self.status in _RETRYABLE,
+                retry_after_ms=self.retry_after_ms,
+            )
+
+    @property
+    def retry_after_ms(self) -> int | None:
+        """What `Retry-After` says, in milliseconds, where it says seconds."""
+        given = self.headers.get("retry-after", "")
+        for text, unit in ((self.headers.get("retry-after-ms", ""), 1), (given, 1000)):
+            try:
+                wait = float(text) * unit
+            except ValueError:
+                continue
+            if 0 <= wait < 1e9:
+                return int(wait)
+        return None
+
+    async def read(self) -> bytes:
+        """The whole body, which is kept as `content`."""
+        pieces = [piece async for piece in self.pieces()]
+        self.content += b"".join(pieces)
+        return self.content
+
+    async def pieces(self, most: int = _PIECE) -> AsyncIterator[bytes]:
+        """The body as it comes, at most `most` bytes at a time."""
+        while (piece := await self._transport.read(self._number, most)) is not None:
+            yield piece
+
+    async def lines(self) -> AsyncIterator[str]:
+        """The body's lines as they come, without their ends. Raises `PluginCallError` for a line
+        of more than 4 MiB."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        rest = ""
+        skip_newline = False
+        async for piece in self.pieces():
+            text = decoder.decode(piece)
+            if skip_newline and text:  # the second half of a \r\n
+                text = text.removeprefix("\n")
+                skip_newline = False
+            if text.endswith("\r"):
+                skip_newline = True
+            *lines, rest = (rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            for line in lines:
+                yield line
+            if len(rest) > _MAX_LINE:
+                raise PluginCallError(ErrorKind.UNAVAILABLE, f"{self.url} sent a line without end")
+        rest += decoder.decode(b"", final=True)
+        if rest:
+            yield rest
+
+    async def server_sent_events(self) -> AsyncIterator[ServerSentEvent]:
+        """The body's events as they come. An event that its end cuts off is not given.
+
+        Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+        """
+        data: list[str] = []
+        event, last_id, size = "", None, 0
+        first = True
+        async for line in self.lines():
+            if first:
+                line, first = line.removeprefix("\ufeff"), False
+            if not line:
+                if data:
+                    yield ServerSentEvent("\n".join(data), event or "message", last_id)
+                data, event, size = [], "", 0
+                continue
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data":
+                data.append(value)
+                size += len(value) + 1
+                if size > _MAX_LINE:
+                    raise PluginCallError(
+                        ErrorKind.UNAVAILABLE, f"{self.url} sent an event without end"
+                    )
+            elif name == "event":
+                event = value
+            elif name == "id" and "\0" not in value:
+                last_id = value
+
+    async def close(self) -> None:
+        """Closes the response: the rest of its body does not come."""
+        await self._transport.close(self._number)
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Makes requests to where the manifest asks to go and the operator lets the plugin go.
+
+    Raises `PluginCallError`: `permission-denied` for what is not granted, `unavailable` for what
+    could not be reached, `timeout`, `invalid-request`.
+    """
+
+    transport: HttpTransport = NoHttp()  # noqa: RUF009  # it has no state
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Pairs = (),
+        query: Pairs = (),
+        body: bytes | str | None = None,
+        json: Any = None,
+        follow_redirects: bool = False,
+    ) -> AsyncIterator[HttpResponse]:
+        """A response whose body comes piece by piece; closed when the context is left."""
+        request = HttpRequest(
+            method,
+            url,
+            _pairs(headers),
+            _pairs(query),
+            body.encode() if isinstance(body, str) else body,
+            json,
+            follow_redirects,
+        )
+        response = HttpResponse(await self.transport.send(request), self.transport)
+        try:
+            yield response
+        finally:
+            await response.close()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Pairs = (),
+        query: Pairs = (),
+        body: bytes | str | None = None,
+        json: Any = None,
+        follow_redirects: bool = False,
+    ) -> HttpResponse:
+        """A response with its whole body read."""
+        async with self.stream(
+            method,
+            url,
+            headers=headers,
+            query=query,
+            body=body,
+            json=json,
+            follow_redirects=follow_redirects,
+        ) as response:
+            await response.read()
+            return response
+
+
+def _pairs(given: Pairs) -> tuple[tuple[str, str], ...]:
+    items = given.items() if isinstance(given, Mapping) else given
+    return tuple((name, value) for name, value in items)
+
+
+_KINDS: Final = {
+    401: ErrorKind.UNAUTHENTICATED,
+    403: ErrorKind.PERMISSION_DENIED,
+    404: ErrorKind.NOT_FOUND,
+    408: ErrorKind.TIMEOUT,
+    410: ErrorKind.NOT_FOUND,
+    429: ErrorKind.RATE_LIMITED,
+    504: ErrorKind.TIMEOUT,
+}
+_RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+
+def kind_of_status(status: int) -> ErrorKind:
+    """The kind of error that a status of 400 or more suggests."""
+    return _KINDS.get(status, ErrorKind.INVALID_REQUEST if status < 500 else ErrorKind.UNAVAILABLE)
