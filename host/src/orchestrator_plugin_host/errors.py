@@ -11,6 +11,7 @@
     ├── PluginRefusedError                 the plugin asks for more than the operator grants
     ├── PolicyError                        the operator's policy is not valid
     ├── SecretError                        a secret that the policy binds can't be read or used
+    ├── FilesError                         a folder of a plugin's can't be used
     ├── PluginInitError                    `init` failed
     ├── PluginInputError                   what the caller passed does not fit the schema
     ├── PluginOutputError                  what the plugin answered is not what it promised
@@ -57,6 +58,7 @@ __all__ = [
     "DeadlineExceededError",
     "DocumentTooLargeError",
     "ErrorKind",
+    "FilesError",
     "FirstEventTimeoutError",
     "FuelExhaustedError",
     "HttpLimitError",
@@ -106,6 +108,11 @@ class PolicyError(PluginError):
 class SecretError(PluginError):
     """A secret that the policy binds can't be read, or is not one. Its value is not in the
     message."""
+
+
+class FilesError(PluginError):
+    """A plugin's data folder, or a folder that the policy grants it, can't be used: another host
+    has it, it is not private, or not there. The message says what to do."""
 
 
 class PluginInitError(PluginError):

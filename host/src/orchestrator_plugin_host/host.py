@@ -30,7 +30,7 @@ from .backends.base import Backend
 from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
 from .calls import Call
-from .capabilities.files import PluginFiles
+from .capabilities.files import DataFolders, PluginFiles
 from .capabilities.http import PluginHttp
 from .capabilities.reach import PluginReach
 from .capabilities.secrets import bind
@@ -83,6 +83,7 @@ class PluginHost:
         self._sandbox: Sandbox | None = None
         self._loader: ComponentLoader | None = None
         self._threads = WorkerThreads()
+        self._data_folders = DataFolders(self.settings.data_directory)
         self._scratch: TemporaryDirectory[str] | None = None
         self._open = False
         self._loading = anyio.CapacityLimiter(_LOADS)
@@ -179,8 +180,8 @@ class PluginHost:
 
         Raises `ValueError` for a setting that is none, `PluginNotFoundError`,
         `PluginValidationError`, `PluginVersionMismatchError`, `PluginRefusedError`,
-        `PluginInitError`, `CompileLimitError`, `CompilerLostError`, `CacheError`, or what a first
-        call may raise.
+        `PluginInitError`, `SecretError`, `FilesError`, `CompileLimitError`, `CompilerLostError`,
+        `CacheError`, or what a first call may raise.
         """
         if not self._open:
             raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")
@@ -323,7 +324,7 @@ class PluginHost:
             admitted.manifest.name,
             admitted.manifest.files,
             admitted.policy.files,
-            self.settings.data_directory,
+            self._data_folders,
             self._artifacts(),
         )
         return PluginReach(admitted, PluginHttp(), files, secrets), given

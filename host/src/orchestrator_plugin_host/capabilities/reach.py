@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
+import anyio
 from orchestrator_plugin_sdk import PayloadEncoding
 
 from ..admission import AdmittedPlugin
@@ -55,4 +57,9 @@ class CallReach:
         try:
             await self.http.close_all()
         finally:
-            self.files.close()
+            # What a call that failed has left, nobody knows of.
+            close = partial(self.files.close, keep=error is None)
+            if self.files.has_artifacts:
+                await anyio.to_thread.run_sync(close)
+            else:
+                close()
