@@ -10,6 +10,7 @@
     ├── PluginNotFoundError                no such file or entry point
     ├── PluginRefusedError                 the plugin asks for more than the operator grants
     ├── PolicyError                        the operator's policy is not valid
+    ├── AuditError                         the audit can't be written
     ├── SecretError                        a secret that the policy binds can't be read or used
     ├── PluginInitError                    `init` failed
     ├── PluginInputError                   what the caller passed does not fit the schema
@@ -49,6 +50,7 @@ from orchestrator_plugin_sdk import (
 )
 
 __all__ = [
+    "AuditError",
     "CacheError",
     "CompileLimitError",
     "CompilerLostError",
@@ -101,6 +103,10 @@ class PluginRefusedError(PluginError):
 
 class PolicyError(PluginError):
     """The operator's policy is not valid. The message lists every fault."""
+
+
+class AuditError(PluginError):
+    """The file of the audit can't be opened or written. What can't be audited does not happen."""
 
 
 class SecretError(PluginError):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from orchestrator_plugin_sdk import PayloadEncoding
 
 from ..admission import AdmittedPlugin
+from ..audit import PluginAudit
 from ..calls import Call
 from .files import OpenFiles, PluginFiles
 from .http import OpenHttp, PluginHttp
@@ -17,12 +18,18 @@ class PluginReach:
     """As `Reach` says, for as long as the plugin is loaded."""
 
     def __init__(
-        self, admitted: AdmittedPlugin, http: PluginHttp, files: PluginFiles, secrets: Secrets
+        self,
+        admitted: AdmittedPlugin,
+        http: PluginHttp,
+        files: PluginFiles,
+        secrets: Secrets,
+        audit: PluginAudit,
     ) -> None:
         self.payload_encodings = admitted.manifest.payload_encodings
         self.http = http
         self.files = files
         self.secrets = secrets
+        self.audit = audit
 
     def open(self, call: Call) -> CallReach:
         """As `Reach` says."""
