@@ -6,6 +6,7 @@
 from .component_file import ComponentFile, read_component, with_manifest
 from .discovery import ENTRY_POINT_GROUP, PluginSource
 from .errors import (
+    AuditError,
     CacheError,
     CompileLimitError,
     CompilerLostError,
@@ -13,7 +14,10 @@ from .errors import (
     ConcurrencyLimitError,
     DeadlineExceededError,
     DocumentTooLargeError,
+    FirstEventTimeoutError,
     FuelExhaustedError,
+    HttpLimitError,
+    IdleTimeoutError,
     InvalidComponentError,
     LimitExceededError,
     LogLimitError,
@@ -28,6 +32,8 @@ from .errors import (
     PluginOutputError,
     PluginRefusedError,
     PluginTrapError,
+    PolicyError,
+    SecretError,
     SignalsTakenError,
     StreamLimitError,
     WorkerLostError,
@@ -42,11 +48,20 @@ from .handles import (
 )
 from .host import PluginHost, SafeLoad
 from .limits import Limits
-from .policy import Policy
+from .policy import (
+    FilesGrant,
+    FolderQuota,
+    HttpGrant,
+    Policy,
+    PolicyFile,
+    SecretGrant,
+    read_policy,
+)
 from .settings import HostSettings, PoolSettings
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "AuditError",
     "CacheError",
     "CompileLimitError",
     "CompilerLostError",
@@ -55,8 +70,14 @@ __all__ = [
     "ConcurrencyLimitError",
     "DeadlineExceededError",
     "DocumentTooLargeError",
+    "FilesGrant",
+    "FirstEventTimeoutError",
+    "FolderQuota",
     "FuelExhaustedError",
     "HostSettings",
+    "HttpGrant",
+    "HttpLimitError",
+    "IdleTimeoutError",
     "InvalidComponentError",
     "LimitExceededError",
     "Limits",
@@ -81,11 +102,16 @@ __all__ = [
     "PluginStream",
     "PluginTrapError",
     "Policy",
+    "PolicyError",
+    "PolicyFile",
     "PoolSettings",
     "SafeLoad",
+    "SecretError",
+    "SecretGrant",
     "SignalsTakenError",
     "StreamLimitError",
     "WorkerLostError",
     "read_component",
+    "read_policy",
     "with_manifest",
 ]

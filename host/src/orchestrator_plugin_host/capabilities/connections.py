@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Final
@@ -98,15 +98,18 @@ class Connection:
             self.users -= 1
             raise
 
-    async def finished(self, response: httpx.Response) -> None:
-        """Gives a response back, wherever its body is."""
+    async def finished(self, response: httpx.Response, pieces: AsyncIterator[bytes]) -> None:
+        """Gives a response back, wherever in its body `pieces` is."""
         self.users -= 1
-        with (
-            anyio.move_on_after(_CLOSE_SECONDS, shield=True),
-            suppress(httpx.HTTPError, OSError, RuntimeError),
-            _quietly(),
-        ):
-            await response.aclose()
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), _quietly():
+            with suppress(Exception):
+                await response.aclose()
+            # httpx reads a body by generators within generators. Each must end by itself, or an
+            # event loop complains of those that it finds: now that the connection is closed, what
+            # was received already comes, and then an error.
+            with suppress(Exception):
+                async for _ in pieces:
+                    pass
 
     async def close(self) -> None:
         """Closes them all."""

@@ -173,7 +173,7 @@ class OpenHttp:
         try:
             made = decoder(response.headers.get("content-encoding", ""))
         except DecodingError as error:
-            await connection.finished(response)
+            await connection.finished(response, response.aiter_raw())
             self._plugin.audit.http(self._call, facts)
             raise PluginCallError(
                 ErrorKind.UNAVAILABLE, f"{attempt.target.origin}: {error}", retryable=False
@@ -384,7 +384,7 @@ class OpenHttp:
         opened.facts["ms"] = round((time.monotonic() - started) * 1000)
         opened.facts["down_bytes"] = opened.down
         self._plugin.audit.http(self._call, opened.facts)
-        await opened.connection.finished(opened.response)
+        await opened.connection.finished(opened.response, opened.pieces)
 
     async def close_all(self) -> None:
         """Closes every response."""
