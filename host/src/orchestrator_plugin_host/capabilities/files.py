@@ -1,4 +1,4 @@
-"""Files of plugins."""
+"""Files of plugins: those that the operator lets them have."""
 
 from __future__ import annotations
 
