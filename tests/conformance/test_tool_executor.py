@@ -214,12 +214,14 @@ async def test_more_than_a_document_holds(plugins: Plugins) -> None:
 
 
 async def test_every_field_of_a_result_arrives(plugins: Plugins) -> None:
+    """Those that name files are in `test_files.py`."""
+
     async def execute(self, request, policy, ctx):
-        return ToolRunResult(-9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", "/o", "/e", True)
+        return ToolRunResult(-9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", truncated=True)
 
     executor = await probe(plugins, execute=execute)
     assert await executor.execute(RUN, ALL) == ToolRunResult(
-        -9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", "/o", "/e", True
+        -9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", truncated=True
     )
 
 

@@ -6,6 +6,7 @@
 from .component_file import ComponentFile, read_component, with_manifest
 from .discovery import ENTRY_POINT_GROUP, PluginSource
 from .errors import (
+    AuditError,
     CacheError,
     CompileLimitError,
     CompilerLostError,
@@ -14,7 +15,10 @@ from .errors import (
     DeadlineExceededError,
     DocumentTooLargeError,
     FilesError,
+    FirstEventTimeoutError,
     FuelExhaustedError,
+    HttpLimitError,
+    IdleTimeoutError,
     InvalidComponentError,
     LimitExceededError,
     LogLimitError,
@@ -29,6 +33,8 @@ from .errors import (
     PluginOutputError,
     PluginRefusedError,
     PluginTrapError,
+    PolicyError,
+    SecretError,
     SignalsTakenError,
     StreamLimitError,
     WorkerLostError,
@@ -43,11 +49,20 @@ from .handles import (
 )
 from .host import PluginHost, SafeLoad
 from .limits import Limits
-from .policy import Policy
+from .policy import (
+    FilesGrant,
+    FolderQuota,
+    HttpGrant,
+    Policy,
+    PolicyFile,
+    SecretGrant,
+    read_policy,
+)
 from .settings import HostSettings, PoolSettings
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "AuditError",
     "CacheError",
     "CompileLimitError",
     "CompilerLostError",
@@ -57,8 +72,14 @@ __all__ = [
     "DeadlineExceededError",
     "DocumentTooLargeError",
     "FilesError",
+    "FilesGrant",
+    "FirstEventTimeoutError",
+    "FolderQuota",
     "FuelExhaustedError",
     "HostSettings",
+    "HttpGrant",
+    "HttpLimitError",
+    "IdleTimeoutError",
     "InvalidComponentError",
     "LimitExceededError",
     "Limits",
@@ -83,11 +104,16 @@ __all__ = [
     "PluginStream",
     "PluginTrapError",
     "Policy",
+    "PolicyError",
+    "PolicyFile",
     "PoolSettings",
     "SafeLoad",
+    "SecretError",
+    "SecretGrant",
     "SignalsTakenError",
     "StreamLimitError",
     "WorkerLostError",
     "read_component",
+    "read_policy",
     "with_manifest",
 ]

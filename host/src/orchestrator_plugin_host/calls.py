@@ -5,6 +5,7 @@ A `Call` is made by a handle on the event loop and read by whichever thread runs
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import (
@@ -77,6 +78,7 @@ class Call:
         reach: Reach = NO_REACH,
     ) -> None:
         """`operation` is what is called, for the audit; `reach`, what the plugin may reach."""
+        self.id = os.urandom(8).hex()
         self.plugin = plugin
         self.operation = operation
         self.limits = limits

@@ -10,6 +10,7 @@
     ├── PluginNotFoundError                no such file or entry point
     ├── PluginRefusedError                 the plugin asks for more than the operator grants
     ├── PolicyError                        the operator's policy is not valid
+    ├── AuditError                         the audit can't be written
     ├── SecretError                        a secret that the policy binds can't be read or used
     ├── FilesError                         a folder of a plugin's can't be used
     ├── PluginInitError                    `init` failed
@@ -50,6 +51,7 @@ from orchestrator_plugin_sdk import (
 )
 
 __all__ = [
+    "AuditError",
     "CacheError",
     "CompileLimitError",
     "CompilerLostError",
@@ -103,6 +105,10 @@ class PluginRefusedError(PluginError):
 
 class PolicyError(PluginError):
     """The operator's policy is not valid. The message lists every fault."""
+
+
+class AuditError(PluginError):
+    """The file of the audit can't be opened or written. What can't be audited does not happen."""
 
 
 class SecretError(PluginError):

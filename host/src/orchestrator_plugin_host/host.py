@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, overload
 
 import anyio
+import httpx
 from orchestrator_plugin_sdk import (
     PluginContext,
     PluginExport,
@@ -26,18 +28,21 @@ from .admission import (
     wasi_imports,
     world_of,
 )
+from .audit import AuditLog, PluginAudit
 from .backends.base import Backend
 from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
 from .calls import Call
+from .capabilities.connections import QuietLogs
 from .capabilities.files import DataFolders, PluginFiles
 from .capabilities.http import PluginHttp
 from .capabilities.reach import PluginReach
+from .capabilities.resolving import Resolver, system_resolver
 from .capabilities.secrets import bind
 from .component_file import ComponentFile, read_component
 from .config import check_config
 from .discovery import PluginSource, resolve
-from .errors import PluginClosedError, PluginError, PluginRefusedError
+from .errors import AuditError, PluginClosedError, PluginError, PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
 from .policy import Policy, PolicyFile
@@ -77,8 +82,15 @@ class PluginHost:
     ...         provider = await host.load("markov-provider.wasm", expect=LoadedProvider)
     """
 
-    def __init__(self, settings: HostSettings | None = None) -> None:
+    def __init__(
+        self, settings: HostSettings | None = None, *, resolver: Resolver | None = None
+    ) -> None:
+        """`resolver` finds the addresses that plugins' requests go to, instead of the system's."""
         self.settings = settings or HostSettings()
+        self._resolver: Resolver = resolver or system_resolver
+        self._tls: ssl.SSLContext | None = None
+        self._audit: AuditLog | None = None
+        self._quiet = QuietLogs()
         self._plugins: list[LoadedPlugin] = []
         self._sandbox: Sandbox | None = None
         self._loader: ComponentLoader | None = None
@@ -95,6 +107,9 @@ class PluginHost:
             self._threads = WorkerThreads()
             self._opening, self._closing = anyio.Lock(), anyio.Lock()  # of this event loop
             self._loading = anyio.CapacityLimiter(_LOADS)
+            if self.settings.audit_file is not None:
+                self._audit = AuditLog(self.settings.audit_file)
+            self._quiet.open()
         self._open = True
         return self
 
@@ -127,6 +142,13 @@ class PluginHost:
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = self._loader = None
+        self._quiet.close()
+        audit, self._audit = self._audit, None
+        if audit is not None:
+            try:
+                await anyio.to_thread.run_sync(audit.close)
+            except AuditError as error:
+                failures.append(error)
         if self._scratch is not None:
             await anyio.to_thread.run_sync(self._scratch.cleanup)
             self._scratch = None
@@ -327,7 +349,26 @@ class PluginHost:
             self._data_folders,
             self._artifacts(),
         )
-        return PluginReach(admitted, PluginHttp(), files, secrets), given
+        source = admitted.source
+        digest = source.digest if isinstance(source, ComponentFile) else None
+        audit = PluginAudit(
+            admitted.manifest.name, digest, None if self._audit is None else self._audit.write
+        )
+        http = PluginHttp(
+            admitted.manifest, admitted.policy, secrets, audit, self._resolver, self._trusted()
+        )
+        return PluginReach(admitted, http, files, secrets, audit), given
+
+    def _trusted(self) -> ssl.SSLContext:
+        """The certificates of servers that plugins may trust, read once."""
+        if self._tls is None:
+            path = self.settings.ca_file
+            self._tls = (
+                httpx.create_ssl_context(trust_env=False)
+                if path is None
+                else ssl.create_default_context(cafile=str(path))
+            )
+        return self._tls
 
     def _artifacts(self) -> Path:
         if self.settings.artifacts_directory is not None:

@@ -67,6 +67,10 @@ class HostSettings(BaseModel):
     artifacts_directory: Path | None = None
     """Where calls get their artifacts folders, which are then the caller's to remove. Without it,
     in a folder that goes when the host is closed."""
+    audit_file: Path | None = None
+    """Where every decision about what plugins reach is written, a line of JSON each."""
+    ca_file: Path | None = None
+    """Certificates (PEM) that plugins' requests trust, instead of the usual ones."""
     cache_bytes: Positive = 4096 * MIB
     """Bytes of compiled components that are kept; what was not used for longest goes first."""
     init_deadline_ms: Positive = 30_000

@@ -1,37 +1,356 @@
-"""HTTP of plugins."""
+"""HTTP of plugins: every request is decided here, made by httpx, and bounded.
+
+A request's name is resolved once, every address of it is checked, and the connection goes to a
+checked one. No proxy, cookie, credential or setting of the environment has a part in it.
+"""
 
 from __future__ import annotations
 
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError
+import itertools
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import httpx
+from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginManifest
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
 
+from ..audit import PluginAudit
 from ..calls import Call
+from ..errors import HttpLimitError
+from ..limits import UNITS
+from ..policy import Policy
+from .addresses import Address, is_loopback
+from .attempts import REDIRECTS, Attempt, attempt_of, built, redirected
+from .connections import Connection, Connections
+from .decoding import Decoder, DecodingError, decoder
+from .http_rules import DeniedError, HttpRules
+from .resolving import Resolver, addresses_of
+from .secrets import ScrubbedStream, Scrubber, Secrets
+from .targets import Target
+
+_MAX_REDIRECTS: Final = 10
+_MOST_READ: Final = 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Open:
+    """A response whose body is on its way."""
+
+    response: httpx.Response
+    connection: Connection
+    pieces: AsyncIterator[bytes]
+    decoder: Decoder
+    scrubbed: ScrubbedStream
+    until: float
+    facts: dict[str, Any]
+    decoded: Any = None
+    ready: bytearray = field(default_factory=bytearray)
+    ended: bool = False
+    down: int = 0
 
 
 class PluginHttp:
     """The HTTP of one loaded plugin."""
 
+    def __init__(
+        self,
+        manifest: PluginManifest,
+        policy: Policy,
+        secrets: Secrets,
+        audit: PluginAudit,
+        resolver: Resolver,
+        tls: ssl.SSLContext,
+    ) -> None:
+        self.plugin = manifest.name
+        self.rules = HttpRules(manifest, policy)
+        self.secrets = secrets
+        self.audit = audit
+        self.resolver = resolver
+        self.connections = Connections(tls)
+        # Of all its calls: a plugin that closes a response of an earlier one closes no other.
+        self.numbers = itertools.count(1)
+
     def open(self, call: Call) -> OpenHttp:
         """The HTTP of one call."""
-        return OpenHttp()
+        return OpenHttp(self, call)
 
     async def close(self) -> None:
         """Closes the connections."""
+        await self.connections.close()
 
 
 class OpenHttp:
     """The HTTP of one call: as `HttpTransport` of the SDK says."""
 
+    def __init__(self, plugin: PluginHttp, call: Call) -> None:
+        self._plugin = plugin
+        self._call = call
+        self._open: dict[int, _Open] = {}
+        self._under_way = 0
+        self._requests = 0
+        self._up = 0
+        self._down = 0
+
     async def send(self, request: HttpRequest) -> HttpHead:
-        """As `HttpTransport` says."""
-        raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there is no HTTP yet")
+        """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
+        until = time.monotonic() + self._call.limits.http_ms / 1000
+        attempt = attempt_of(request)
+        for _ in range(_MAX_REDIRECTS + 1):
+            with self._counted():
+                opened = await self._attempt(attempt, until)
+            response = opened.response
+            location = response.headers.get("location")
+            if not (request.follow_redirects and response.status_code in REDIRECTS and location):
+                number = next(self._plugin.numbers)
+                self._open[number] = opened
+                return self._head(number, response, attempt)
+            await self._end(opened)
+            try:
+                attempt = redirected(attempt, response.status_code, location, self._plugin.secrets)
+            except DeniedError as denied:
+                facts = {"method": attempt.method, "origin": str(attempt.target.origin)}
+                self._plugin.audit.http(self._call, facts, denied=denied.reason)
+                raise PluginCallError(ErrorKind.PERMISSION_DENIED, str(denied)) from None
+        raise PluginCallError(
+            ErrorKind.UNAVAILABLE, f"{attempt.target.origin} redirects too often", retryable=False
+        )
+
+    # One attempt.
+
+    async def _attempt(self, attempt: Attempt, until: float) -> _Open:
+        facts: dict[str, Any] = {"method": attempt.method, "origin": str(attempt.target.origin)}
+        try:
+            networks = self._plugin.rules.check(attempt.method, attempt.target.origin)
+            attempt.secrets = tuple(self._check_secrets(attempt))
+            async with self._within(until):
+                addresses = await self._addresses(attempt.target)
+            self._plugin.rules.check_addresses(attempt.target.origin, addresses, networks)
+            self._check_secret_is_safe(attempt, addresses)
+        except DeniedError as denied:
+            self._plugin.audit.http(self._call, facts, denied=denied.reason)
+            raise PluginCallError(ErrorKind.PERMISSION_DENIED, str(denied)) from None
+        request = built(attempt, self._plugin.secrets)
+        facts["secrets"] = list(attempt.secrets)
+        facts["up_bytes"] = self._count_up(request)
+        facts["started"] = time.monotonic()
+        async with self._within(until):
+            connection, response = await self._connected(attempt, request, addresses)
+        facts["status"] = response.status_code
+        try:
+            made = decoder(response.headers.get("content-encoding", ""))
+        except DecodingError as error:
+            await connection.finished(response, response.aiter_raw())
+            self._plugin.audit.http(self._call, facts)
+            raise PluginCallError(
+                ErrorKind.UNAVAILABLE, f"{attempt.target.origin}: {error}", retryable=False
+            ) from None
+        return _Open(
+            response,
+            connection,
+            response.aiter_raw(),
+            made,
+            self._plugin.secrets.scrubber.stream(),
+            until,
+            facts,
+        )
+
+    def _check_secrets(self, attempt: Attempt) -> set[str]:
+        secrets = self._plugin.secrets
+        names = {name for _, value in attempt.headers for name in secrets.in_text(value)}
+        names |= {name for _, value in attempt.query for name in secrets.in_text(value)}
+        names |= set(secrets.in_json(attempt.json))
+        for name in sorted(names):
+            lacking = secrets.is_for(name, attempt.target.origin)
+            if lacking is not None:
+                raise DeniedError(
+                    f"secret {name} is not for this origin by the {lacking}",
+                    f"plugin {self._plugin.plugin!r} may not send the secret {name!r} to "
+                    f"{attempt.target.origin}: the {lacking} does not say that it is for there: "
+                    f"add the origin to urls of [secrets.{name}]"
+                    + (f" of [plugins.{self._plugin.plugin}]" if lacking == "policy" else ""),
+                )
+        return names
+
+    def _check_secret_is_safe(self, attempt: Attempt, addresses: list[Address]) -> None:
+        if (
+            attempt.secrets
+            and attempt.target.origin.scheme != "https"
+            and not all(map(is_loopback, addresses))
+        ):
+            raise DeniedError(
+                "secret without TLS",
+                f"plugin {self._plugin.plugin!r} may not send the secret {attempt.secrets[0]!r} to "
+                f"{attempt.target.origin} without TLS: use https",
+            )
+
+    async def _addresses(self, target: Target) -> list[Address]:
+        origin = target.origin
+        try:
+            return await addresses_of(origin.host, origin.port, self._plugin.resolver)
+        except (OSError, ValueError, UnicodeError):
+            pass
+        raise PluginCallError(ErrorKind.UNAVAILABLE, f"{origin.host} is not known")
+
+    async def _connected(
+        self, attempt: Attempt, request: httpx.Request, addresses: list[Address]
+    ) -> tuple[Connection, httpx.Response]:
+        failure = ""
+        for address in addresses:
+            connection = await self._plugin.connections.to(attempt.target.origin, address)
+            try:
+                return connection, await connection.send(request)
+            except httpx.ConnectError as error:
+                failure = "its certificate is not valid" if _is_tls(error) else "no connection"
+            except httpx.ConnectTimeout:
+                failure = "no connection in time"
+            except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
+                # The error itself may repeat what was sent, or what came back.
+                failure = f"the exchange failed ({type(error).__name__})"
+                break
+        raise PluginCallError(
+            ErrorKind.UNAVAILABLE,
+            f"{attempt.target.origin}: {failure}",
+            retryable="certificate" not in failure,
+        )
+
+    # The body.
 
     async def read(self, response: int, most: int) -> bytes | None:
-        """As `HttpTransport` says."""
-        return None
+        """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
+        opened = self._open.get(response)
+        if opened is None:
+            return None
+        most = max(1, min(most, _MOST_READ))
+        while not opened.ready and not opened.ended:
+            async with self._within(opened.until):
+                await self._more(opened)
+        if not opened.ready:
+            await self.close(response)
+            return None
+        piece = bytes(opened.ready[:most])
+        del opened.ready[:most]
+        return piece
+
+    async def _more(self, opened: _Open) -> None:
+        failure = ""
+        try:
+            if opened.decoded is not None:
+                for piece in opened.decoded:
+                    opened.ready += opened.scrubbed.feed(self._count_down(opened, piece))
+                    return
+                opened.decoded = None
+            opened.decoded = opened.decoder.feed(await anext(opened.pieces))
+            return
+        except StopAsyncIteration:
+            opened.ended = True
+            try:
+                opened.decoder.check_end()
+                opened.ready += opened.scrubbed.end()
+                return
+            except DecodingError as error:
+                failure = str(error)
+        except DecodingError as error:
+            failure = str(error)
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            failure = f"the response was cut off ({type(error).__name__})"
+        opened.ended = True
+        await self._end(opened)
+        raise PluginCallError(ErrorKind.UNAVAILABLE, f"{opened.facts['origin']}: {failure}")
 
     async def close(self, response: int) -> None:
         """As `HttpTransport` says."""
+        opened = self._open.pop(response, None)
+        if opened is not None:
+            await self._end(opened)
+
+    async def _end(self, opened: _Open) -> None:
+        started = opened.facts.pop("started", None)
+        if started is None:
+            return
+        opened.facts["ms"] = round((time.monotonic() - started) * 1000)
+        opened.facts["down_bytes"] = opened.down
+        self._plugin.audit.http(self._call, opened.facts)
+        await opened.connection.finished(opened.response, opened.pieces)
 
     async def close_all(self) -> None:
         """Closes every response."""
+        while self._open:
+            await self.close(next(iter(self._open)))
+
+    def _head(self, number: int, response: httpx.Response, attempt: Attempt) -> HttpHead:
+        scrub: Scrubber = self._plugin.secrets.scrubber
+        headers = tuple(
+            (
+                scrub.data(name).decode("latin-1").lower(),
+                scrub.data(value).decode("latin-1"),
+            )
+            for name, value in response.headers.raw
+            if name.lower() not in (b"content-encoding", b"transfer-encoding", b"connection")
+        )
+        return HttpHead(number, response.status_code, headers, scrub.text(str(attempt.target)))
+
+    # Budgets.
+
+    def _limit(self, name: str, what: str) -> HttpLimitError:
+        call = self._call
+        error = HttpLimitError(call.plugin, name, getattr(call.limits, name), UNITS[name], what)
+        call.host_error = error
+        return error
+
+    def _counted(self) -> _UnderWay:
+        self._requests += 1
+        if self._requests > self._call.limits.http_requests:
+            raise self._limit("http_requests", "made too many HTTP requests")
+        if len(self._open) + self._under_way >= self._call.limits.http_concurrent:
+            raise self._limit("http_concurrent", "has too many HTTP requests under way")
+        return _UnderWay(self)
+
+    def _count_up(self, request: httpx.Request) -> int:
+        size = len(request.method) + len(request.url.raw_path) + len(request.content)
+        size += sum(len(name) + len(value) + 4 for name, value in request.headers.raw)
+        self._up += size
+        if self._up > self._call.limits.http_up_bytes:
+            raise self._limit("http_up_bytes", "sent too much by HTTP")
+        return size
+
+    def _count_down(self, opened: _Open, piece: bytes) -> bytes:
+        opened.down += len(piece)
+        self._down += len(piece)
+        if self._down > self._call.limits.http_down_bytes:
+            raise self._limit("http_down_bytes", "got too much by HTTP")
+        return piece
+
+    @asynccontextmanager
+    async def _within(self, until: float) -> AsyncIterator[None]:
+        """A piece of a request, which ends when its time is up."""
+        with anyio.move_on_after(max(until - time.monotonic(), 0)) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise self._limit("http_ms", "made an HTTP request that took too long")
+
+
+class _UnderWay:
+    """Around a request that has no response yet."""
+
+    def __init__(self, http: OpenHttp) -> None:
+        self._http = http
+
+    def __enter__(self) -> None:
+        self._http._under_way += 1
+
+    def __exit__(self, *error: object) -> None:
+        self._http._under_way -= 1
+
+
+def _is_tls(error: Exception) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

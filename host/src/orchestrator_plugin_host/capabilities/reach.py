@@ -9,6 +9,7 @@ import anyio
 from orchestrator_plugin_sdk import PayloadEncoding
 
 from ..admission import AdmittedPlugin
+from ..audit import PluginAudit
 from ..calls import Call
 from .files import OpenFiles, PluginFiles
 from .http import OpenHttp, PluginHttp
@@ -19,12 +20,18 @@ class PluginReach:
     """As `Reach` says, for as long as the plugin is loaded."""
 
     def __init__(
-        self, admitted: AdmittedPlugin, http: PluginHttp, files: PluginFiles, secrets: Secrets
+        self,
+        admitted: AdmittedPlugin,
+        http: PluginHttp,
+        files: PluginFiles,
+        secrets: Secrets,
+        audit: PluginAudit,
     ) -> None:
         self.payload_encodings = admitted.manifest.payload_encodings
         self.http = http
         self.files = files
         self.secrets = secrets
+        self.audit = audit
 
     def open(self, call: Call) -> CallReach:
         """As `Reach` says."""
@@ -46,7 +53,7 @@ class CallReach:
         self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
         self.secrets: Mapping[str, str] = plugin.secrets.references
         self.http: OpenHttp = plugin.http.open(call)
-        self.files: OpenFiles = plugin.files.open()
+        self.files: OpenFiles = plugin.files.open(partial(plugin.audit.files, call))
 
     def scrub(self, text: str) -> str:
         """As `reach.CallReach` says."""

@@ -1,0 +1,114 @@
+"""Whether a plugin may make a request: what its manifest asks for and the operator's policy grants.
+
+Pure: knows no network, and decides the same for the first request and for each redirect.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator_plugin_sdk import PluginManifest
+from orchestrator_plugin_sdk.origins import Origin, OriginPattern, is_address
+
+from ..policy import HttpGrant, Policy
+from .addresses import Address, Network, is_granted, special
+
+
+class DeniedError(Exception):
+    """A plugin may not do this. `reason` is in a word or two; the message says which of manifest
+    and policy lacks it, and the line to add."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    pattern: OriginPattern
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    pattern: OriginPattern
+    methods: tuple[str, ...]
+    networks: tuple[Network, ...]
+
+
+def _granted(grant: HttpGrant) -> _Granted:
+    pattern = OriginPattern.parse(grant.url)
+    networks = [ipaddress.ip_network(one) for one in grant.addresses]
+    if is_address(pattern.host):
+        networks.append(ipaddress.ip_network(pattern.host))
+    return _Granted(pattern, grant.methods, tuple(networks))
+
+
+class HttpRules:
+    """What one plugin may request."""
+
+    def __init__(self, manifest: PluginManifest, policy: Policy) -> None:
+        self._plugin = manifest.name
+        self._asked = [_Asked(OriginPattern.parse(one.url), one.methods) for one in manifest.http]
+        self._granted = [_granted(one) for one in policy.http]
+
+    def check(self, method: str, origin: Origin) -> tuple[Network, ...]:
+        """The networks of special addresses that the request may go to.
+
+        Raises `DeniedError` for a request that is not asked for and granted.
+        """
+        self._check(
+            method,
+            origin,
+            [(one.pattern, one.methods) for one in self._asked],
+            "the manifest does not ask for it: add to plugin.toml\n"
+            f'  [[http]]\n  url = "{origin}"\n  methods = ["{method}"]',
+            "manifest",
+        )
+        self._check(
+            method,
+            origin,
+            [(one.pattern, one.methods) for one in self._granted],
+            "the policy does not grant it: add to the policy\n"
+            f'  [[plugins.{self._plugin}.http]]\n  url = "{origin}"\n  methods = ["{method}"]',
+            "policy",
+        )
+        return tuple(
+            network
+            for one in self._granted
+            if one.pattern.matches(origin) and method in one.methods
+            for network in one.networks
+        )
+
+    def _check(
+        self,
+        method: str,
+        origin: Origin,
+        rules: Sequence[tuple[OriginPattern, Sequence[str]]],
+        remedy: str,
+        lacking: str,
+    ) -> None:
+        methods = {one for pattern, some in rules if pattern.matches(origin) for one in some}
+        if method in methods:
+            return
+        reason = f"method not in {lacking}" if methods else f"origin not in {lacking}"
+        raise DeniedError(reason, f"plugin {self._plugin!r} may not {method} {origin}: {remedy}")
+
+    def check_addresses(
+        self, origin: Origin, addresses: Sequence[Address], networks: Sequence[Network]
+    ) -> None:
+        """Raises `DeniedError` if any of the addresses that a host has is special and not granted:
+        a name that has a public and a private one is on its way to the private one."""
+        for address in addresses:
+            what = special(address)
+            if what is not None and not is_granted(address, networks):
+                raise DeniedError(
+                    f"address is {what}",
+                    f"plugin {self._plugin!r} may not reach {origin}: its address is {what}, not "
+                    "of the public internet, and the policy does not grant it: if that is meant, "
+                    "add the address to the grant, like\n"
+                    f'  [[plugins.{self._plugin}.http]]\n  url = "{origin}"\n'
+                    '  addresses = ["ADDRESS"]',
+                )
