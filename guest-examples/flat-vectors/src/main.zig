@@ -253,9 +253,12 @@ fn findBest(
     const wanted = search.Query.of(vector);
     for (repository.items.items, 0..) |*item, at| {
         if (at % abort_check_every == 0) try host.checkAborted();
+        const least = best.least();
+        const row = repository.row(at);
+        if (wanted.isSurelyBelow(row, item.norm, least)) continue;
         if (!try filtering.matches(item.metadata())) continue;
-        const score = wanted.score(repository.row(at), item.norm, best.least()) orelse continue;
-        try best.offer(arena, .{ .score = score, .item = .{ .item = item } });
+        const score = wanted.score(row, item.norm);
+        if (score >= least) try best.offer(arena, .{ .score = score, .item = .{ .item = item } });
     }
 }
 
