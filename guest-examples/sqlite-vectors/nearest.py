@@ -118,7 +118,10 @@ class Search:
         joined = "FROM items LEFT JOIN vectors ON vectors.rowid = items.number"
         chosen, given = "items.repository = ?", [self._repository]
         if numbers is not None:
-            chosen, given = "items.number IN (SELECT value FROM json_each(?))", [json.dumps(numbers)]
+            chosen, given = (
+                "items.number IN (SELECT value FROM json_each(?))",
+                [json.dumps(numbers)],
+            )
         if only_odd:
             joined, chosen = "FROM items", f"{chosen} AND odd IS NOT NULL"
         vector = "odd" if only_odd else "coalesce(odd, vectors.vector)"

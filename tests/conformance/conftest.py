@@ -25,9 +25,8 @@ import pytest
 from orchestrator_plugin_host import HostSettings, LoadedPlugin, PluginHost
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import PluginContext, PluginExport, PluginType, load_project
-from support.building import REPOSITORY, built
+from support.building import EXAMPLES, built
 
-EXAMPLES = REPOSITORY / "guest-examples"
 PROBES = Path(__file__).parent / "plugins"
 
 
