@@ -1,9 +1,10 @@
 //! The file: a log of changes, to which each change is appended before it is made in memory.
 //!
 //! A record is its length, a checksum of that length, a checksum of its content, and its content.
-//! A process that is killed leaves a prefix of what it was writing, so a record at the end that is
-//! not whole was never acknowledged, and is cut off. Anything else that is not as it was written is
-//! damage, which is reported and never written over.
+//! A process that is killed leaves a prefix of what it was writing, and maybe zeros where the rest
+//! was to go, since hosts make room in a file before they fill it. So every record ends with a byte
+//! that is not zero. One at the end that lacks it was never acknowledged, and is cut off. Anything
+//! else that is not as it was written is damage, which is reported and never written over.
 //!
 //! When most of the log is about what is there no more, it is written anew beside, and replaces
 //! the old one at once.
@@ -18,6 +19,11 @@ const file = host.File{ .path = "data/vectors.log" };
 const next = host.File{ .path = "data/vectors.new" };
 const magic = "FLATVEC1";
 const head_size = 16;
+
+comptime {
+    std.debug.assert(record.Writer.room == magic.len + head_size);
+}
+
 const piece_size = 1024 * 1024;
 /// More than any call's document makes: a length beyond it is damage, not memory to take.
 const max_record = 64 * 1024 * 1024;
@@ -87,13 +93,15 @@ pub const Journal = struct {
             defer piece.free();
             try unread.appendSlice(self.gpa, piece.bytes);
             if (at == 0) {
-                const read = unread.items[0..@min(magic.len, unread.items.len)];
-                if (!std.mem.startsWith(u8, magic, read)) return damaged(0, "it is none of this plugin's files");
-                if (read.len < magic.len) break;
-                from = magic.len;
-                at = magic.len;
+                if (std.mem.startsWith(u8, unread.items, magic)) {
+                    from = magic.len;
+                    at = magic.len;
+                } else if (!isTorn(unread.items, magic)) {
+                    return damaged(0, "it is none of this plugin's files");
+                }
             }
-            while (try whole(unread.items[from..], at)) |content| {
+            while (at > 0) {
+                const content = try whole(unread.items[from..], at) orelse break;
                 record.replay(content, into) catch |why| return switch (why) {
                     error.OutOfMemory => error.OutOfMemory,
                     error.Malformed => damaged(at, "a record makes no sense"),
@@ -111,32 +119,30 @@ pub const Journal = struct {
         }
     }
 
-    /// The content of the record that `bytes` begin with; none if they end within it.
+    /// The content of the record that `bytes` begin with; none if they end within it, or if it was
+    /// never written whole, unless more follows.
     fn whole(bytes: []const u8, at: u64) abi.Refused!?[]const u8 {
         if (bytes.len < head_size) return null;
-        // Where the system itself went down, there may be zeros instead of what was written.
-        const head = Head.read(bytes[0..head_size]) orelse
-            return if (std.mem.allEqual(u8, bytes, 0)) null else damaged(at, "a record's head is not as it was written");
-        if (head.size > max_record) return damaged(at, "a record is larger than any");
+        const head = Head.read(bytes[0..head_size]) orelse {
+            if (std.mem.allEqual(u8, bytes[head_size..], 0)) return null;
+            return damaged(at, "a record's head is not as it was written");
+        };
+        if (head.size == 0 or head.size > max_record) return damaged(at, "a record is larger than any, or empty");
         if (bytes.len - head_size < head.size) return null;
         const content = bytes[head_size..][0..head.size];
-        if (Head.of(content).checksum != head.checksum) return damaged(at, "a record is not as it was written");
-        return content;
+        if (Head.of(content).checksum == head.checksum) return content;
+        // From the byte that would have been the end mark on, there is nothing.
+        if (std.mem.allEqual(u8, bytes[head_size + content.len - 1 ..], 0)) return null;
+        return damaged(at, "a record is not as it was written");
     }
 
-    /// Appends a record. Either it is there, or an error says why it is not.
-    pub fn append(self: *Journal, content: []const u8) host.Error!void {
-        if (content.len > max_record) return abi.refuse(.invalid_request, "the call has too much in it: put fewer items at once", .{});
+    /// Appends the record that was written. Either it is there, or an error says why it is not.
+    pub fn append(self: *Journal, writer: *record.Writer) host.Error!void {
+        const bytes = try finished(writer, self.end == 0);
+        if (bytes.len > max_record) return abi.refuse(.invalid_request, "the call has too much in it: put fewer items at once", .{});
         if (self.has_torn_tail) try file.resize(self.end);
         self.has_torn_tail = true;
-        const head = Head.of(content).written();
-        var bytes: std.ArrayList(u8) = .empty;
-        defer bytes.deinit(self.gpa);
-        try bytes.ensureTotalCapacityPrecise(self.gpa, magic.len + head_size + content.len);
-        if (self.end == 0) bytes.appendSliceAssumeCapacity(magic);
-        bytes.appendSliceAssumeCapacity(&head);
-        bytes.appendSliceAssumeCapacity(content);
-        self.writeAll(bytes.items) catch |why| {
+        self.writeAll(bytes) catch |why| {
             const refusal = abi.refusal;
             if (file.resize(self.end)) {
                 self.has_torn_tail = false;
@@ -145,7 +151,7 @@ pub const Journal = struct {
             return why;
         };
         self.has_torn_tail = false;
-        self.end += bytes.items.len;
+        self.end += bytes.len;
     }
 
     fn writeAll(self: *Journal, bytes: []const u8) host.Error!void {
@@ -169,6 +175,12 @@ pub const Journal = struct {
     }
 };
 
+/// Whether `bytes` are the beginning of `wanted`, and zeros where the rest was to go.
+fn isTorn(bytes: []const u8, wanted: []const u8) bool {
+    const size = std.mem.findDiff(u8, bytes, wanted) orelse return true;
+    return std.mem.allEqual(u8, bytes[size..], 0);
+}
+
 fn damaged(at: u64, what: []const u8) abi.Refused {
     return abi.refuse(.internal, "{s} is damaged at byte {d}: {s}. Restore it from a copy, or remove it to begin anew", .{ file.path, at, what });
 }
@@ -186,7 +198,7 @@ fn liveBytes(from: *const store.Store) u64 {
 fn rewrite(gpa: std.mem.Allocator, from: *const store.Store) host.Error!u64 {
     try next.remove();
     var end: u64 = 0;
-    var writer = record.Writer{ .gpa = gpa };
+    var writer = try record.Writer.init(gpa, piece_size);
     defer writer.out.deinit(gpa);
     if (from.dims != 0) {
         try writer.dims(from.dims);
@@ -223,13 +235,17 @@ fn rewrite(gpa: std.mem.Allocator, from: *const store.Store) host.Error!u64 {
 
 /// Writes a record at the end of the new log.
 fn flush(writer: *record.Writer, end: u64) host.Error!u64 {
-    var at = end;
-    if (at == 0) {
-        try next.write(0, magic);
-        at = magic.len;
-    }
-    try next.write(at, &Head.of(writer.out.items).written());
-    try next.write(at + head_size, writer.out.items);
-    defer writer.out.clearRetainingCapacity();
-    return at + head_size + writer.out.items.len;
+    const bytes = try finished(writer, end == 0);
+    try next.write(end, bytes);
+    writer.clear();
+    return end + bytes.len;
+}
+
+/// A record with its head, and with that of the file if it is the first.
+fn finished(writer: *record.Writer, is_first: bool) error{OutOfMemory}![]const u8 {
+    try writer.finish();
+    const bytes = writer.out.items;
+    @memcpy(bytes[0..magic.len], magic);
+    bytes[magic.len..][0..head_size].* = Head.of(bytes[record.Writer.room..]).written();
+    return if (is_first) bytes else bytes[magic.len..];
 }

@@ -150,11 +150,10 @@ fn upsert(arena: std.mem.Allocator, document: []const u8) Error!void {
 
     var size: usize = 64 + call.repository.len;
     for (items.items) |item| size += item.size();
-    var writer = record.Writer{ .gpa = arena };
-    try writer.out.ensureTotalCapacityPrecise(arena, size);
+    var writer = try record.Writer.init(arena, size);
     try writer.put(call.repository, dims, items.items.len);
     for (items.items) |item| try writer.item(item);
-    try log.append(writer.out.items);
+    try log.append(&writer);
 
     kept.dims = dims;
     for (items.items, made) |item, one| repository.put(gpa, one, item.vector);
@@ -272,9 +271,9 @@ fn deleteByIds(arena: std.mem.Allocator, document: []const u8) Error!void {
         if (repository.find(id) != null) try ids.append(arena, id);
     }
     if (ids.items.len == 0) return;
-    var writer = record.Writer{ .gpa = arena };
+    var writer = try record.Writer.init(arena, 0);
     try writer.remove(call.repository, ids.items);
-    try log.append(writer.out.items);
+    try log.append(&writer);
     for (ids.items) |id| repository.remove(gpa, id);
     log.compact(&kept);
 }
@@ -282,9 +281,9 @@ fn deleteByIds(arena: std.mem.Allocator, document: []const u8) Error!void {
 fn wipeRepo(arena: std.mem.Allocator, document: []const u8) Error!void {
     const call = try Call.read(document);
     if (kept.get(call.repository) == null) return;
-    var writer = record.Writer{ .gpa = arena };
+    var writer = try record.Writer.init(arena, 0);
     try writer.wipe(call.repository);
-    try log.append(writer.out.items);
+    try log.append(&writer);
     kept.wipe(call.repository);
     log.compact(&kept);
 }

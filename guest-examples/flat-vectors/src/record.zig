@@ -6,6 +6,8 @@
 //!         item: sizes of id, metadata and text (-1: none), vector, id, metadata, text
 //!     'X' repository count (id …)                                these ids are removed
 //!     'W' repository                                             all of it is removed
+//!
+//! and an end mark after each.
 
 const std = @import("std");
 const msgpack = @import("msgpack.zig");
@@ -17,6 +19,8 @@ pub const Error = error{ Malformed, OutOfMemory };
 
 const no_text = std.math.maxInt(u32);
 const item_head = 12;
+/// Not zero, whatever it is: who finds it knows that all before it was written, too.
+const end_mark = '.';
 
 /// An item of a call, or of a record. What it refers to belongs to others.
 pub const Item = struct {
@@ -31,9 +35,30 @@ pub const Item = struct {
     }
 };
 
+/// Writes a record's content, after some room for what the log puts before it.
 pub const Writer = struct {
     gpa: Allocator,
     out: std.ArrayList(u8) = .empty,
+
+    pub const room = 24;
+
+    /// A writer with memory for a content of this size.
+    pub fn init(gpa: Allocator, size: usize) error{OutOfMemory}!Writer {
+        var made = Writer{ .gpa = gpa };
+        try made.out.ensureTotalCapacityPrecise(gpa, room + size + 1);
+        made.clear();
+        return made;
+    }
+
+    pub fn clear(self: *Writer) void {
+        self.out.clearRetainingCapacity();
+        self.out.appendNTimesAssumeCapacity(0, room);
+    }
+
+    /// Ends the content. No more may be written.
+    pub fn finish(self: *Writer) error{OutOfMemory}!void {
+        try self.raw(&.{end_mark});
+    }
 
     fn raw(self: *Writer, bytes: []const u8) error{OutOfMemory}!void {
         try self.out.appendSlice(self.gpa, bytes);
@@ -146,7 +171,7 @@ pub fn replay(bytes: []const u8, into: *store.Store) Error!void {
         'W' => into.wipe(try reader.text()),
         else => return error.Malformed,
     }
-    if (reader.inner.at != bytes.len) return error.Malformed;
+    if (!std.mem.eql(u8, bytes[reader.inner.at..], &.{end_mark})) return error.Malformed;
 }
 
 fn fixDims(into: *store.Store, dims: u32) Error!void {
