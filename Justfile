@@ -47,6 +47,10 @@ fuzz *arguments:
 bench-tiers *arguments:
     python benchmarks/tiers.py {{ arguments }}
 
+# Measure: searching 100,000 vectors in the stores among the examples
+bench-vectors *arguments:
+    python benchmarks/vectors.py {{ arguments }}
+
 # Make many calls, good and bad, and see what they leave behind: `soak --calls 200000 --tier both`
 soak *arguments:
     python benchmarks/soak.py {{ arguments }}

@@ -126,7 +126,7 @@ class Search:
             joined, chosen = "FROM items", f"{chosen} AND odd IS NOT NULL"
         vector = "odd" if only_odd else "coalesce(odd, vectors.vector)"
         rows = self._database.run(
-            f"SELECT items.number, id, norm, {vector} {joined} WHERE {chosen}",  # noqa: S608
+            f"SELECT items.number, id, norm, {vector} {joined} WHERE {chosen}",
             *given,
         )
         for number, item_id, norm, data in self._watched(rows):

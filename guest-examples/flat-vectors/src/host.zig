@@ -5,7 +5,6 @@ const abi = @import("abi.zig");
 const msgpack = @import("msgpack.zig");
 
 const raw = struct {
-    const files = "orchestrator:plugin/files@1.0.0";
     extern "orchestrator:plugin/log@1.0.0" fn emit(form: u32, at: [*]const u8, size: usize) void;
     extern "orchestrator:plugin/abort@1.0.0" fn @"is-aborted"() u32;
     extern "orchestrator:plugin/files@1.0.0" fn read(path: [*]const u8, path_size: usize, offset: u64, length: u32, result: *abi.Result) void;
@@ -26,7 +25,7 @@ pub fn log(level: []const u8, comptime format: []const u8, arguments: anytype) v
     writeEvent(&writer, level, message) catch return;
     const sent = abi.Sent.of(writer.out.items) catch return;
     defer sent.free();
-    raw.emit(@intFromEnum(sent.form), sent.bytes.ptr, sent.bytes.len);
+    raw.emit(@backingInt(sent.form), sent.bytes.ptr, sent.bytes.len);
 }
 
 fn writeEvent(writer: *msgpack.Writer, level: []const u8, message: []const u8) error{OutOfMemory}!void {
@@ -67,7 +66,7 @@ pub const File = struct {
             const sent = try abi.Sent.of(part);
             defer sent.free();
             var result: abi.Result = .{};
-            raw.write(self.path.ptr, self.path.len, offset + done, @intFromEnum(sent.form), sent.bytes.ptr, sent.bytes.len, &result);
+            raw.write(self.path.ptr, self.path.len, offset + done, @backingInt(sent.form), sent.bytes.ptr, sent.bytes.len, &result);
             try check(&result);
             done += part.len;
         }

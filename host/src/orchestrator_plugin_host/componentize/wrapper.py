@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..binary import unsigned
-from ..wit import Function, HandleType, Interface, World, full_name, read_contract
+from ..wit import Interface, World, full_name, read_contract
 from .abi import Signature
 from .bridge import INITIALIZE, TABLE, calls_through_table, fills_table
 from .core import CoreModule, read_core
@@ -17,7 +17,7 @@ from .encoding import (
     Scope,
     vector,
 )
-from .fitting import MEMORY, REALLOC, destructor, exports_module, fit, resource_function
+from .fitting import MEMORY, REALLOC, destructor, fit, resource_function
 
 _TYPES = full_name("types")
 
