@@ -47,6 +47,7 @@ LAYERS: dict[str, set[str]] = {
     "toolchain": {"errors"},
     "build": {
         "admission",
+        "binary",
         "component_file",
         "componentize",
         "errors",

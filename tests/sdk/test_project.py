@@ -134,6 +134,18 @@ NOT_PROJECTS = {
     "no module": (MANIFEST + BUILD.replace("my_plugin:", ":"), "is 'module:callable', got"),
     "two colons": (MANIFEST + BUILD.replace(":create", ":a:create"), "is 'module:callable', got"),
     "a dotted module": (MANIFEST + BUILD.replace("my_plugin:", "a.b:"), "is 'module:callable'"),
+    "no source file": (
+        MANIFEST + '[build]\nlanguage = "zig"\nentry = "src/main.c"',
+        "build.entry is the path of a .zig file in the plugin's folder, got 'src/main.c'",
+    ),
+    "a source of the system's": (
+        MANIFEST + '[build]\nlanguage = "c"\nentry = "/etc/main.c"',
+        "build.entry is the path of a .c file in the plugin's folder, got '/etc/main.c'",
+    ),
+    "a source elsewhere": (
+        MANIFEST + '[build]\nlanguage = "zig"\nentry = "../main.zig"',
+        "build.entry is the path of a .zig file in the plugin's folder, got '../main.zig'",
+    ),
     "a path": (MANIFEST + BUILD.replace("my_plugin:", "../evil:"), "is 'module:callable', got"),
 }
 
@@ -146,6 +158,17 @@ def test_what_is_no_project(project: Path, case: str) -> None:
     for read in (read_project, load_project):
         with pytest.raises(PluginValidationError, match=says):
             read(project)
+
+
+@pytest.mark.parametrize("language", ["zig", "c"])
+def test_a_compiled_project_is_not_run_natively(project: Path, language: str) -> None:
+    build = f'[build]\nlanguage = "{language}"\nentry = "src/main.{language}"'
+    (project / "plugin.toml").write_text(MANIFEST + build, "utf-8")
+    read = read_project(project)
+    assert read.build == BuildSettings(language, f"src/main.{language}")  # type: ignore[arg-type]
+    assert read.build.compiled
+    with pytest.raises(PluginValidationError, match="component alone: build it with `orchestrator"):
+        load_project(project)
 
 
 @pytest.mark.parametrize("case", NOT_MANIFESTS)

@@ -20,6 +20,7 @@ from orchestrator_plugin_sdk import PluginManifest, PluginProject, read_manifest
 from orchestrator_plugin_sdk.contract import KINDS
 
 from .admission import check_names, world_of
+from .binary import MAGIC, MODULE
 from .component_file import read_component, with_manifest
 from .componentize import componentize
 from .errors import PluginBuildError
@@ -98,8 +99,10 @@ def embed_manifest(
     directory: Path | str, component: Path | str, output: Path | str | None = None
 ) -> Path:
     """Puts the manifest of a folder's `plugin.toml` into a component that another toolchain made.
+    Of a core module, makes a component first.
 
-    Raises `PluginValidationError` for a faulty manifest, or for a component of another world.
+    Raises `PluginValidationError` for a faulty manifest, or for a component of another world,
+    `PluginBuildError` for a core module of another.
     """
     manifest = read_manifest(directory)
     target = Path(output or Path(directory) / "build" / f"{manifest.name}.wasm")
@@ -107,6 +110,8 @@ def embed_manifest(
         data = Path(component).read_bytes()
     except OSError as error:
         raise PluginBuildError(f"{component} can't be read: {error.strerror}") from None
+    if data[:8] == MAGIC + MODULE:
+        data = componentize(data, world_of(KINDS[manifest.type]))
     _write(target, data, manifest)
     return target
 

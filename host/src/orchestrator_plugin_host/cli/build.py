@@ -24,7 +24,7 @@ def build(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A component that another toolchain made: only put the manifest into it.",
+            help="A component or core module that another toolchain made.",
         ),
     ] = None,
     as_json: JsonOption = False,
