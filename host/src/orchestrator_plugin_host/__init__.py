@@ -8,6 +8,7 @@ from .discovery import ENTRY_POINT_GROUP, PluginSource
 from .errors import (
     AuditError,
     CacheError,
+    CallTimes,
     CompileLimitError,
     CompilerLostError,
     ComponentTooLargeError,
@@ -45,6 +46,7 @@ from .handles import (
     LoadedToolExecutor,
     LoadedVectorMemoryBackend,
     PluginStream,
+    ResponseStream,
 )
 from .host import PluginHost, SafeLoad
 from .limits import Limits
@@ -63,6 +65,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "AuditError",
     "CacheError",
+    "CallTimes",
     "CompileLimitError",
     "CompilerLostError",
     "ComponentFile",
@@ -105,6 +108,7 @@ __all__ = [
     "PolicyError",
     "PolicyFile",
     "PoolSettings",
+    "ResponseStream",
     "SafeLoad",
     "SecretError",
     "SecretGrant",

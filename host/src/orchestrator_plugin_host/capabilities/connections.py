@@ -36,7 +36,8 @@ class _Quiet(logging.Filter):
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
+    """Around what the client does for a plugin: nothing of it is logged."""
     token = _ours.set(True)
     try:
         yield
@@ -92,7 +93,7 @@ class Connection:
         )
         self.users += 1
         try:
-            with _quietly():
+            with quietly():
                 return await self._transport.handle_async_request(pinned)
         except BaseException:
             self.users -= 1
@@ -101,7 +102,7 @@ class Connection:
     async def finished(self, response: httpx.Response, pieces: AsyncIterator[bytes]) -> None:
         """Gives a response back, wherever in its body `pieces` is."""
         self.users -= 1
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), _quietly():
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), quietly():
             with suppress(Exception):
                 await response.aclose()
             # httpx reads a body by generators within generators. Each must end by itself, or an
@@ -113,7 +114,7 @@ class Connection:
 
     async def close(self) -> None:
         """Closes them all."""
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), suppress(OSError), _quietly():
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), suppress(OSError), quietly():
             await self._transport.aclose()
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import httpx
@@ -26,12 +26,14 @@ from ..limits import UNITS
 from ..policy import Policy
 from .addresses import Address, is_loopback
 from .attempts import REDIRECTS, Attempt, attempt_of, built, redirected
-from .connections import Connection, Connections
+from .connections import Connection, Connections, quietly
 from .decoding import Decoder, DecodingError, decoder
 from .http_rules import DeniedError, HttpRules
 from .resolving import Resolver, addresses_of
 from .secrets import ScrubbedStream, Scrubber, Secrets
 from .targets import Target
+
+T = TypeVar("T")
 
 _MAX_REDIRECTS: Final = 10
 _MOST_READ: Final = 1024 * 1024
@@ -96,8 +98,31 @@ class OpenHttp:
         self._up = 0
         self._down = 0
 
+    @property
+    def totals(self) -> dict[str, int]:
+        """What the call has done, for the audit."""
+        return {"requests": self._requests, "up_bytes": self._up, "down_bytes": self._down}
+
     async def send(self, request: HttpRequest) -> HttpHead:
         """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
+        return await self._done_for_plugin(self._send(request))
+
+    async def _done_for_plugin(self, work: Awaitable[T]) -> T:
+        """What the host does for the plugin: timed, and no error of it has a secret."""
+        try:
+            with self._call.hosting():
+                return await work
+        except PluginCallError as error:
+            said = error
+        # Outside, so that what is raised has no context that knows more.
+        raise PluginCallError(
+            said.kind,
+            self._plugin.secrets.scrub(said.message),
+            retryable=said.retryable,
+            retry_after_ms=said.retry_after_ms,
+        )
+
+    async def _send(self, request: HttpRequest) -> HttpHead:
         until = time.monotonic() + self._call.limits.http_ms / 1000
         attempt = attempt_of(request)
         for _ in range(_MAX_REDIRECTS + 1):
@@ -222,6 +247,9 @@ class OpenHttp:
 
     async def read(self, response: int, most: int) -> bytes | None:
         """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
+        return await self._done_for_plugin(self._read(response, most))
+
+    async def _read(self, response: int, most: int) -> bytes | None:
         opened = self._open.get(response)
         if opened is None:
             return None
@@ -244,7 +272,9 @@ class OpenHttp:
                     opened.ready += opened.scrubbed.feed(self._count_down(opened, piece))
                     return
                 opened.decoded = None
-            opened.decoded = opened.decoder.feed(await anext(opened.pieces))
+            with quietly():
+                piece = await anext(opened.pieces)
+            opened.decoded = opened.decoder.feed(piece)
             return
         except StopAsyncIteration:
             opened.ended = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from orchestrator_plugin_sdk import PayloadEncoding
 
@@ -48,14 +49,15 @@ class CallReach:
 
     def __init__(self, plugin: PluginReach, call: Call) -> None:
         self._plugin = plugin
+        self._call = call
         self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
         self.secrets: Mapping[str, str] = plugin.secrets.references
         self.http: OpenHttp = plugin.http.open(call)
         self.files: OpenFiles = plugin.files.open()
 
-    def scrub(self, text: str) -> str:
+    def scrub(self, document: Any) -> Any:
         """As `reach.CallReach` says."""
-        return self._plugin.secrets.scrub(text)
+        return self._plugin.secrets.scrub(document)
 
     async def close(self, error: BaseException | None) -> None:
         """As `reach.CallReach` says."""
@@ -63,3 +65,14 @@ class CallReach:
             await self.http.close_all()
         finally:
             self.files.close()
+            times = self._call.times()
+            self._plugin.audit.call(
+                self._call,
+                {
+                    "outcome": "ok" if error is None else type(error).__name__,
+                    **self.http.totals,
+                    "queue_ms": times.queue_ms,
+                    "plugin_ms": times.plugin_ms,
+                    "host_ms": times.host_ms,
+                },
+            )
