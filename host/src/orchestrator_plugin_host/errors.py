@@ -12,6 +12,7 @@
     ├── PolicyError                        the operator's policy is not valid
     ├── AuditError                         the audit can't be written
     ├── SecretError                        a secret that the policy binds can't be read or used
+    ├── FilesError                         a folder of a plugin's can't be used
     ├── PluginInitError                    `init` failed
     ├── PluginInputError                   what the caller passed does not fit the schema
     ├── PluginOutputError                  what the plugin answered is not what it promised
@@ -63,6 +64,7 @@ __all__ = [
     "DeadlineExceededError",
     "DocumentTooLargeError",
     "ErrorKind",
+    "FilesError",
     "FirstEventTimeoutError",
     "FuelExhaustedError",
     "HttpLimitError",
@@ -116,6 +118,11 @@ class AuditError(PluginError):
 class SecretError(PluginError):
     """A secret that the policy binds can't be read, or is not one. Its value is not in the
     message."""
+
+
+class FilesError(PluginError):
+    """A plugin's data folder, or a folder that the policy grants it, can't be used: another host
+    has it, it is not private, or not there. The message says what to do."""
 
 
 class PluginInitError(PluginError):

@@ -34,7 +34,7 @@ from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
 from .calls import Call
 from .capabilities.connections import QuietLogs
-from .capabilities.files import PluginFiles
+from .capabilities.files import DataFolders, PluginFiles
 from .capabilities.http import PluginHttp
 from .capabilities.reach import PluginReach
 from .capabilities.resolving import Resolver, system_resolver
@@ -95,6 +95,7 @@ class PluginHost:
         self._sandbox: Sandbox | None = None
         self._loader: ComponentLoader | None = None
         self._threads = WorkerThreads()
+        self._data_folders = DataFolders(self.settings.data_directory)
         self._scratch: TemporaryDirectory[str] | None = None
         self._open = False
         self._loading = anyio.CapacityLimiter(_LOADS)
@@ -201,8 +202,8 @@ class PluginHost:
 
         Raises `ValueError` for a setting that is none, `PluginNotFoundError`,
         `PluginValidationError`, `PluginVersionMismatchError`, `PluginRefusedError`,
-        `PluginInitError`, `CompileLimitError`, `CompilerLostError`, `CacheError`, or what a first
-        call may raise.
+        `PluginInitError`, `SecretError`, `FilesError`, `CompileLimitError`, `CompilerLostError`,
+        `CacheError`, or what a first call may raise.
         """
         if not self._open:
             raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")
@@ -345,7 +346,7 @@ class PluginHost:
             admitted.manifest.name,
             admitted.manifest.files,
             admitted.policy.files,
-            self.settings.data_directory,
+            self._data_folders,
             self._artifacts(),
         )
         source = admitted.source

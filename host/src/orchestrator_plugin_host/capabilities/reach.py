@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
+import anyio
 from orchestrator_plugin_sdk import PayloadEncoding
 
 from ..admission import AdmittedPlugin
@@ -64,7 +66,12 @@ class CallReach:
         try:
             await self.http.close_all()
         finally:
-            self.files.close()
+            # What a call that failed has left, nobody knows of.
+            close = partial(self.files.close, keep=error is None)
+            if self.files.has_artifacts:
+                await anyio.to_thread.run_sync(close)
+            else:
+                close()
             times = self._call.times()
             self._plugin.audit.call(
                 self._call,
