@@ -29,6 +29,7 @@ from .attempts import REDIRECTS, Attempt, attempt_of, built, redirected
 from .connections import Connection, Connections, quietly
 from .decoding import Decoder, DecodingError, decoder
 from .http_rules import DeniedError, HttpRules
+from .observing import Observations
 from .resolving import Resolver, addresses_of
 from .secrets import ScrubbedStream, Scrubber, Secrets
 from .targets import Target
@@ -67,9 +68,10 @@ class PluginHttp:
         audit: PluginAudit,
         resolver: Resolver,
         tls: ssl.SSLContext,
+        observations: Observations | None = None,
     ) -> None:
         self.plugin = manifest.name
-        self.rules = HttpRules(manifest, policy)
+        self.rules = HttpRules(manifest, policy, observations)
         self.secrets = secrets
         self.audit = audit
         self.resolver = resolver
@@ -227,6 +229,7 @@ class OpenHttp:
         failure = ""
         for address in addresses:
             connection = await self._plugin.connections.to(attempt.target.origin, address)
+            self._plugin.rules.made(attempt.method, attempt.target.origin, address, attempt.secrets)
             try:
                 return connection, await connection.send(request)
             except httpx.ConnectError as error:

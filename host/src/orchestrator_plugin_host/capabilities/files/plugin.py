@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -39,12 +39,15 @@ class PluginFiles:
         granted: FilesGrant,
         data_folders: DataFolders,
         artifacts_directory: Path,
+        note: Callable[[str], None] | None = None,
     ) -> None:
-        """`data_folders` are those of the host; `artifacts_directory` is that of all plugins.
+        """`data_folders` are those of the host; `artifacts_directory` is that of all plugins;
+        `note` is told of each root that is used.
 
         Opens the plugin's data folder and those of the operator's. Raises `FilesError`.
         """
         self.plugin = plugin
+        self.note = note or (lambda root: None)
         self.asked = asked
         self.granted = granted
         self.artifacts_directory = artifacts_directory
@@ -208,6 +211,7 @@ class OpenFiles:
         path = PluginPath.parse(text)
         if path.root != "folders":
             return self._owned(path), path
+        self._plugin.note("/".join(["folders", *path.names[:1]]))
         if not path.names:
             raise refused(text, "which folder?")
         tree = self._plugin.folders.get(path.names[0])
@@ -228,6 +232,7 @@ class OpenFiles:
 
     def _owned(self, path: PluginPath) -> WritableTree:
         """The tree of `data` or `artifacts`."""
+        self._plugin.note(path.root)
         asked, granted = self._plugin.asked, self._plugin.granted
         if path.root == "data" and self._plugin.data is not None:
             return self._plugin.data
