@@ -55,9 +55,7 @@ class CallReach:
         self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
         self.secrets: Mapping[str, str] = plugin.secrets.references
         self.http: OpenHttp = plugin.http.open(call)
-        self.files: OpenFiles = plugin.files.open(
-            lambda path, why: plugin.audit.files(call, path, why)
-        )
+        self.files: OpenFiles = plugin.files.open()
 
     def scrub(self, document: Any) -> Any:
         """As `reach.CallReach` says."""
@@ -80,7 +78,6 @@ class CallReach:
                 {
                     "outcome": "ok" if error is None else type(error).__name__,
                     **self.http.totals,
-                    **self.files.totals,
                     "queue_ms": times.queue_ms,
                     "plugin_ms": times.plugin_ms,
                     "host_ms": times.host_ms,

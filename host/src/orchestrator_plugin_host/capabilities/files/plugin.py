@@ -63,9 +63,9 @@ class PluginFiles:
                 opened.callback(data_folders.back, plugin)
             self._opened = opened.pop_all()
 
-    def open(self, on_denied: Callable[[str, str], None] = lambda path, why: None) -> OpenFiles:
-        """The files of one call. `on_denied` is told each path that is denied, and why."""
-        return OpenFiles(self, on_denied)
+    def open(self) -> OpenFiles:
+        """The files of one call."""
+        return OpenFiles(self)
 
     def close(self) -> None:
         """Gives up what the plugin held."""
@@ -120,20 +120,15 @@ def _opened(plugin: str, name: str, folder: Path) -> Tree:
 class OpenFiles:
     """The files of one call: `CallFiles` of `reach`. Thread-safe."""
 
-    def __init__(self, plugin: PluginFiles, on_denied: Callable[[str, str], None]) -> None:
+    def __init__(self, plugin: PluginFiles) -> None:
         self._plugin = plugin
-        self._on_denied = on_denied
-        self._read_bytes = 0
-        self._written_bytes = 0
         self._artifacts = Artifacts(plugin.artifacts_directory, plugin.plugin)
         self._closed = False
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """As `FileAccess` says, as do all the others."""
         tree, place = self._readable(path)
-        data = tree.read(place, offset, length)
-        self._read_bytes += len(data)
-        return data
+        return tree.read(place, offset, length)
 
     def stat(self, path: str) -> FileInfo:
         """As `FileAccess` says."""
@@ -155,7 +150,6 @@ class OpenFiles:
         """As `FileAccess` says."""
         tree, place = self._writable(path)
         tree.write(place, offset, data, self._plugin.quota(place.root))
-        self._written_bytes += len(data)
 
     def resize(self, path: str, size: int) -> None:
         """As `FileAccess` says."""
@@ -206,15 +200,6 @@ class OpenFiles:
         self._closed = True
         self._artifacts.close(keep=keep)
 
-    @property
-    def totals(self) -> dict[str, int]:
-        """What the call has done, for the audit."""
-        return {"read_bytes": self._read_bytes, "written_bytes": self._written_bytes}
-
-    def _denied(self, path: PluginPath) -> PluginCallError:
-        self._on_denied(str(path), "not asked for and granted")
-        return self._plugin.denied(path)
-
     def _check_open(self) -> None:
         if self._closed:  # a guest that could not be stopped may still ask
             raise PluginCallError(
@@ -231,7 +216,7 @@ class OpenFiles:
             raise refused(text, "which folder?")
         tree = self._plugin.folders.get(path.names[0])
         if tree is None:
-            raise self._denied(path)
+            raise self._plugin.denied(path)
         return tree, path.below()
 
     def _writable(self, text: str) -> tuple[WritableTree, PluginPath]:
@@ -240,8 +225,7 @@ class OpenFiles:
         if path.root != "folders":
             return self._owned(path), path
         if path.names and path.names[0] not in self._plugin.folders:
-            raise self._denied(path)
-        self._on_denied(str(path), "to be read")
+            raise self._plugin.denied(path)
         raise PluginCallError(
             ErrorKind.PERMISSION_DENIED, f"{path} is in a folder of the operator's, to be read"
         )
@@ -254,4 +238,4 @@ class OpenFiles:
             return self._plugin.data
         if path.root == "artifacts" and asked.artifacts and granted.artifacts is not None:
             return self._artifacts.tree()
-        raise self._denied(path)
+        raise self._plugin.denied(path)
