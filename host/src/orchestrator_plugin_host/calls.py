@@ -15,7 +15,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -74,6 +74,36 @@ def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
         return
 
 
+class _Stopwatch:
+    """How long something went on, however many did it at once. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._passed = 0.0
+        self._runners = 0
+        self._since = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """While it goes on."""
+        with self._lock:
+            if self._runners == 0:
+                self._since = time.monotonic()
+            self._runners += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runners -= 1
+                if self._runners == 0:
+                    self._passed += time.monotonic() - self._since
+
+    def seconds(self) -> float:
+        """Until now."""
+        with self._lock:
+            return self._passed + (time.monotonic() - self._since if self._runners else 0.0)
+
+
 class Call:
     """The state of one call. Thread-safe where both sides use it."""
 
@@ -99,8 +129,8 @@ class Call:
         self._left = limits.deadline_ms / 1000
         self._step: str | None = None
         self._step_left = 0.0
-        self._queued = 0.0
-        self._hosted = 0.0
+        self._queued = _Stopwatch()
+        self._hosted = _Stopwatch()
         self._resumed_at: float | None = None
         self._interrupted = threading.Event()
         self._interrupted_at = 0.0
@@ -147,29 +177,20 @@ class Call:
         now = self._running_for()  # what has run belongs to the step before
         self._step, self._step_left = limit, getattr(self.limits, limit) / 1000 + now
 
-    @contextmanager
-    def queuing(self) -> Iterator[None]:
+    def queuing(self) -> AbstractContextManager[None]:
         """Around waiting for an instance."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._queued += time.monotonic() - began
+        return self._queued.running()
 
-    @contextmanager
-    def hosting(self) -> Iterator[None]:
+    def hosting(self) -> AbstractContextManager[None]:
         """Around what the host does for the plugin, while that waits."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._hosted += time.monotonic() - began
+        return self._hosted.running()
 
     def times(self) -> CallTimes:
         """Where the time of the call has gone so far."""
         spent = self.limits.deadline_ms / 1000 - self._left + self._running_for()
-        guest = max(spent - self._queued - self._hosted, 0.0)
-        return CallTimes(*(round(one * 1000) for one in (self._queued, guest, self._hosted)))
+        queued, hosted = self._queued.seconds(), self._hosted.seconds()
+        guest = max(spent - queued - hosted, 0.0)
+        return CallTimes(*(round(one * 1000) for one in (queued, guest, hosted)))
 
     def time_to_end(self) -> float:
         """Seconds for what ends a call: what is left of it, or a moment.

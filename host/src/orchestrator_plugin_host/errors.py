@@ -188,18 +188,33 @@ class LimitExceededError(PluginError):
     """A call reached a limit. The plugin goes on; so does the host.
 
     `limit` is the limit's name, in the operator's `Limits` and in the manifest's `[limits]`;
-    `value` is what it is set to, in `unit`.
+    `value` is what it is set to, in `unit`. A limit `timeout_ms` is that of a request, or of a tool
+    policy.
     """
 
-    def __init__(self, plugin: str, limit: str, value: int, unit: str, what: str) -> None:
+    def __init__(
+        self,
+        plugin: str,
+        limit: str,
+        value: int,
+        unit: str,
+        what: str,
+        *,
+        remedy: str | None = None,
+    ) -> None:
+        """`remedy` says how to raise it, if it is none of `Limits`."""
         self.plugin = plugin
         self.limit = limit
         self.value = value
         self.unit = unit
+        if remedy is None:
+            remedy = (
+                f"pass Limits({limit}=…) to PluginHost or load(), and raise limits.{limit} in the "
+                "plugin's manifest if it is set there"
+            )
         super().__init__(
-            f"plugin {plugin!r} {what}: the limit {limit} is {value:,} {unit}; to raise it, pass "
-            f"Limits({limit}=…) to PluginHost or load(), and raise limits.{limit} in the plugin's "
-            "manifest if it is set there"
+            f"plugin {plugin!r} {what}: the limit {limit} is {value:,} {unit}; to raise it, "
+            f"{remedy}"
         )
 
 
@@ -235,8 +250,10 @@ class DeadlineExceededError(LimitExceededError):
         unit: str,
         what: str,
         times: CallTimes | None = None,
+        *,
+        remedy: str | None = None,
     ) -> None:
-        super().__init__(plugin, limit, value, unit, what)
+        super().__init__(plugin, limit, value, unit, what, remedy=remedy)
         self.times = times or CallTimes()
         self.arrived: ModelResponse | None = None
 

@@ -305,7 +305,13 @@ class PluginHost:
         reach: PluginReach,
     ) -> Backend:
         if not isinstance(admitted.source, ComponentFile):
-            return NativeBackend(admitted, config)
+            return NativeBackend(
+                admitted,
+                config,
+                context=context,
+                init_deadline_ms=settings.init_deadline_ms,
+                reach=reach,
+            )
         loader = await self._open_loader()
         template = await self._template(loader, admitted, admitted.source, settings.tier)
         return WasmBackend(

@@ -248,6 +248,17 @@ def test_a_denial_says_who_lacks_what(
     assert not place.artifacts.exists()
 
 
+def test_denials_are_told_as_long_as_that_says_something(place: Place) -> None:
+    told: list[tuple[str, str]] = []
+    files = place.plugin().open(lambda path, reason: told.append((path, reason)))
+    for _ in range(1_000):
+        refusal(files.remove, "folders/docs/a")
+        refusal(files.read, "data/none", 0, 1)  # is not denied
+    assert [path for path, _ in told] == ["folders/docs/a"] * 101
+    assert "to be read" in told[0][1]
+    assert "the rest is not written" in told[-1][1]
+
+
 # Paths.
 
 BAD_PATHS = {

@@ -22,14 +22,21 @@ class InstancePool:
         make: Callable[[], Awaitable[Instance]],
         discard: Callable[[Instance, Call], Awaitable[None]],
         settings: PoolSettings,
+        *,
+        fresh: bool = False,
     ) -> None:
         """`make` gives an initialised instance; `discard` shuts one down and frees it, in the time
-        that is left of a call."""
+        that is left of a call. With `fresh`, an instance that a call had is not lent again."""
         self._make = make
         self._discard = discard
-        self._keep = settings.idle
+        self._keep = 0 if fresh else settings.idle
         self._places = anyio.Semaphore(settings.instances)
         self._idle: list[Instance] = []
+
+    async def fill(self) -> None:
+        """Makes an instance for the first call."""
+        async with self._places:
+            self._idle.append(await self._make())
 
     @asynccontextmanager
     async def borrowed(self, call: Call) -> AsyncIterator[Instance]:

@@ -55,7 +55,7 @@ class CallReach:
         self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
         self.secrets: Mapping[str, str] = plugin.secrets.references
         self.http: OpenHttp = plugin.http.open(call)
-        self.files: OpenFiles = plugin.files.open()
+        self.files: OpenFiles = plugin.files.open(partial(plugin.audit.files, call))
 
     def scrub(self, document: Any) -> Any:
         """As `reach.CallReach` says."""
@@ -78,6 +78,7 @@ class CallReach:
                 {
                     "outcome": "ok" if error is None else type(error).__name__,
                     **self.http.totals,
+                    **self.files.totals,
                     "queue_ms": times.queue_ms,
                     "plugin_ms": times.plugin_ms,
                     "host_ms": times.host_ms,

@@ -23,7 +23,8 @@ from orchestrator_plugin_sdk.contract import (
 )
 
 from ..calls import Call
-from ..errors import PluginOutputError
+from ..errors import DeadlineExceededError, PluginInputError, PluginOutputError
+from ..limits import UNITS
 from ._base import LoadedPlugin
 
 
@@ -41,15 +42,52 @@ class LoadedToolExecutor(LoadedPlugin):
         """Runs one command under a policy. A tool that fails is a result with an exit code.
 
         Paths in the result are absolute, on the host: files that the plugin has made in this
-        call's artifacts folder, and that are the caller's now.
+        call's artifacts folder, and that are the caller's now. The `timeout_ms` of the request and
+        that of the policy lower the call's deadline.
         """
         with self._entered():
             arguments = self._arguments(EXECUTE, [request, policy])
-            async with self._calling(EXECUTE.method, context) as call, call.scope():
-                result = await self._backend.call(EXECUTE, arguments, call)
-                if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
-                    result = await anyio.to_thread.run_sync(_on_host, result, call)
-                return cast("ToolRunResult", result)
+            timeout = self._timeout(*arguments)
+            try:
+                return await self._run(arguments, context, timeout)
+            except DeadlineExceededError as error:
+                if timeout is None:
+                    raise
+                raise DeadlineExceededError(
+                    self.name,
+                    "timeout_ms",
+                    timeout,
+                    UNITS["deadline_ms"],
+                    f"took too long ({error.times})",
+                    error.times,
+                    remedy="raise timeout_ms in the request, and in the tool policy if it is set "
+                    "there",
+                ) from error
+
+    def _timeout(self, request: ToolRunRequest, policy: ToolPolicy) -> int | None:
+        """The shorter timeout, in milliseconds, if it is shorter than the deadline. Raises
+        `PluginInputError`."""
+        timeouts = [one for one in (request.timeout_ms, policy.timeout_ms) if one is not None]
+        for timeout in timeouts:
+            if timeout < 1:
+                raise PluginInputError(
+                    f"{EXECUTE.method} of plugin {self.name!r}: timeout_ms: expected 1 or more, "
+                    f"got {timeout}"
+                )
+        shortest = min(timeouts, default=self.limits.deadline_ms)
+        return shortest if shortest < self.limits.deadline_ms else None
+
+    async def _run(
+        self, arguments: list[Any], context: PluginContext | None, timeout: int | None
+    ) -> ToolRunResult:
+        limits = self.limits
+        if timeout is not None:
+            limits = limits.model_copy(update={"deadline_ms": timeout})
+        async with self._calling(EXECUTE.method, context, limits) as call, call.scope():
+            result = await self._backend.call(EXECUTE, arguments, call)
+            if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
+                result = await anyio.to_thread.run_sync(_on_host, result, call)
+            return cast("ToolRunResult", result)
 
     async def is_allowed(
         self,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,12 @@ from .paths import PluginPath, Root, refused
 from .quota import Quota
 from .tree import Tree
 from .writing import WritableTree
+
+_MOST_TOLD: Final = 100
+"""Denials of a call that are told: a plugin that goes on asking does not fill the audit."""
+
+Denied = Callable[[str, str], None]
+"""Takes the path and the reason of what is denied."""
 
 _LINES: Final = {
     "manifest": {"data": "data = true", "artifacts": "artifacts = true"},
@@ -63,9 +70,9 @@ class PluginFiles:
                 opened.callback(data_folders.back, plugin)
             self._opened = opened.pop_all()
 
-    def open(self) -> OpenFiles:
-        """The files of one call."""
-        return OpenFiles(self)
+    def open(self, denied: Denied | None = None) -> OpenFiles:
+        """The files of one call. `denied` is told the path and the reason of what it is denied."""
+        return OpenFiles(self, denied)
 
     def close(self) -> None:
         """Gives up what the plugin held."""
@@ -120,64 +127,83 @@ def _opened(plugin: str, name: str, folder: Path) -> Tree:
 class OpenFiles:
     """The files of one call: `CallFiles` of `reach`. Thread-safe."""
 
-    def __init__(self, plugin: PluginFiles) -> None:
+    def __init__(self, plugin: PluginFiles, denied: Denied | None = None) -> None:
         self._plugin = plugin
+        self._denied = denied
+        self._lock = threading.Lock()
+        self._told = 0
+        self._read_bytes = 0
+        self._written_bytes = 0
         self._artifacts = Artifacts(plugin.artifacts_directory, plugin.plugin)
         self._closed = False
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """As `FileAccess` says, as do all the others."""
-        tree, place = self._readable(path)
-        return tree.read(place, offset, length)
+        with self._audited(path):
+            tree, place = self._readable(path)
+            data = tree.read(place, offset, length)
+            self._read_bytes += len(data)
+            return data
 
     def stat(self, path: str) -> FileInfo:
         """As `FileAccess` says."""
-        if path == "folders":
-            self._check_open()
-            return FileInfo("folders", "folder")
-        tree, place = self._readable(path)
-        return tree.stat(place)
+        with self._audited(path):
+            if path == "folders":
+                self._check_open()
+                return FileInfo("folders", "folder")
+            tree, place = self._readable(path)
+            return tree.stat(place)
 
     def list_folder(self, path: str) -> Sequence[FileInfo]:
         """As `FileAccess` says."""
-        if path == "folders":
-            self._check_open()
-            return [FileInfo(name, "folder") for name in sorted(self._plugin.folders)]
-        tree, place = self._readable(path)
-        return tree.list_folder(place)
+        with self._audited(path):
+            if path == "folders":
+                self._check_open()
+                return [FileInfo(name, "folder") for name in sorted(self._plugin.folders)]
+            tree, place = self._readable(path)
+            return tree.list_folder(place)
 
     def write(self, path: str, offset: int, data: bytes) -> None:
         """As `FileAccess` says."""
-        tree, place = self._writable(path)
-        tree.write(place, offset, data, self._plugin.quota(place.root))
+        with self._audited(path):
+            tree, place = self._writable(path)
+            tree.write(place, offset, data, self._plugin.quota(place.root))
+            self._written_bytes += len(data)
 
     def resize(self, path: str, size: int) -> None:
         """As `FileAccess` says."""
-        tree, place = self._writable(path)
-        tree.resize(place, size, self._plugin.quota(place.root))
+        with self._audited(path):
+            tree, place = self._writable(path)
+            tree.resize(place, size, self._plugin.quota(place.root))
 
     def sync(self, path: str) -> None:
         """As `FileAccess` says."""
-        tree, place = self._writable(path)
-        tree.sync(place)
+        with self._audited(path):
+            tree, place = self._writable(path)
+            tree.sync(place)
 
     def make_folder(self, path: str) -> None:
         """As `FileAccess` says."""
-        tree, place = self._writable(path)
-        tree.make_folder(place, self._plugin.quota(place.root))
+        with self._audited(path):
+            tree, place = self._writable(path)
+            tree.make_folder(place, self._plugin.quota(place.root))
 
     def remove(self, path: str) -> None:
         """As `FileAccess` says."""
-        tree, place = self._writable(path)
-        tree.remove(place)
+        with self._audited(path):
+            tree, place = self._writable(path)
+            tree.remove(place)
 
     def rename(self, source: str, target: str) -> None:
         """As `FileAccess` says."""
-        tree, place = self._writable(source)
-        _, target_place = self._writable(target)
-        if target_place.root != place.root:
-            raise refused(target, f"{place} is of another root: write it there, and remove it here")
-        tree.rename(place, target_place)
+        with self._audited(source):
+            tree, place = self._writable(source)
+            _, target_place = self._writable(target)
+            if target_place.root != place.root:
+                raise refused(
+                    target, f"{place} is of another root: write it there, and remove it here"
+                )
+            tree.rename(place, target_place)
 
     def host_path(self, path: str) -> tuple[Path, int]:
         """Where an artifact of this call is on the host, and its size in bytes. Raises
@@ -190,6 +216,11 @@ class OpenFiles:
         return self._artifacts.on_host(*place.names), size
 
     @property
+    def totals(self) -> dict[str, int]:
+        """What the call has done, for the audit."""
+        return {"read_bytes": self._read_bytes, "written_bytes": self._written_bytes}
+
+    @property
     def has_artifacts(self) -> bool:
         """Whether the call has an artifacts folder, that closing takes time for."""
         return self._artifacts.made
@@ -199,6 +230,25 @@ class OpenFiles:
         artifacts folder stays there, unless nobody is to `keep` it."""
         self._closed = True
         self._artifacts.close(keep=keep)
+
+    @contextmanager
+    def _audited(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except PluginCallError as error:
+            if error.kind is ErrorKind.PERMISSION_DENIED and self._denied is not None:
+                self._tell(path, error.message)
+            raise
+
+    def _tell(self, path: str, reason: str) -> None:
+        assert self._denied is not None
+        with self._lock:
+            if self._told > _MOST_TOLD:
+                return
+            self._told += 1
+            if self._told > _MOST_TOLD:
+                reason = f"denied more than {_MOST_TOLD} times; the rest is not written"
+        self._denied(path, reason)
 
     def _check_open(self) -> None:
         if self._closed:  # a guest that could not be stopped may still ask
