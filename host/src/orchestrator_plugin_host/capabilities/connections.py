@@ -69,13 +69,14 @@ class Connection:
         self._origin = origin
         self._address = str(address)
         self.users = 0
+        self.used = False
         self._transport = httpx.AsyncHTTPTransport(
             verify=tls,
             trust_env=False,
             http2=False,
             retries=0,
             limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=4, keepalive_expiry=30.0
+                max_connections=None, max_keepalive_connections=1, keepalive_expiry=15.0
             ),
         )
 
@@ -94,7 +95,9 @@ class Connection:
         self.users += 1
         try:
             with quietly():
-                return await self._transport.handle_async_request(pinned)
+                response = await self._transport.handle_async_request(pinned)
+            self.used = True
+            return response
         except BaseException:
             self.users -= 1
             raise

@@ -36,6 +36,7 @@ from .targets import Target
 
 T = TypeVar("T")
 
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _MAX_REDIRECTS: Final = 10
 _MOST_READ: Final = 1024 * 1024
 
@@ -231,7 +232,7 @@ class OpenHttp:
             connection = await self._plugin.connections.to(attempt.target.origin, address)
             self._plugin.rules.made(attempt.method, attempt.target.origin, address, attempt.secrets)
             try:
-                return connection, await connection.send(request)
+                return connection, await self._sent(attempt, request, connection)
             except httpx.ConnectError as error:
                 failure = "its certificate is not valid" if _is_tls(error) else "no connection"
             except httpx.ConnectTimeout:
@@ -245,6 +246,19 @@ class OpenHttp:
             f"{attempt.target.origin}: {failure}",
             retryable="certificate" not in failure,
         )
+
+    async def _sent(
+        self, attempt: Attempt, request: httpx.Request, connection: Connection
+    ) -> httpx.Response:
+        """Sends it; once more if a connection that was kept turns out to be closed, and sending
+        twice does no more than once would (RFC 9110, section 9.2.2)."""
+        kept = connection.used
+        try:
+            return await connection.send(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if not kept or attempt.method not in _IDEMPOTENT:
+                raise
+        return await connection.send(request)
 
     # The body.
 
