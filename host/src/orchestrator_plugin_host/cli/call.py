@@ -80,13 +80,13 @@ def call(
         arguments = arguments_of(operation, read_json(request, "--request"))
         configured = read_json(config, "--config")
         limits = limits_from(limit or [])
+        if policy is not None and wasi is not None:
+            raise UsageError("--policy and --wasi: say wasi = … in the policy file")
         if native and tier is not None:
             raise UsageError("--native and --tier: a native plugin is not sandboxed, in no tier")
         found = to_load(source, native=native)
         if isinstance(found, Path) and not is_fresh(Path(source), found):
             out.note(f"{found} is older than what it was built from: build it again to see changes")
-        if policy is not None and wasi is not None:
-            raise UsageError("--policy and --wasi: say wasi = … in the policy file")
         granted = Policy(wasi=wasi or "none") if policy is None else read_policy(policy)
         settings = HostSettings(limits=limits, policy=granted)
         run(_run, out, found, operation, arguments, configured, settings, tier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import tempfile
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from ..discovery import PluginSource, resolve
 from ..host import PluginHost
 from ..limits import Limits
 from ..policy import Policy, PolicyFile, read_policy
-from ..settings import HostSettings
+from ..settings import HostSettings, Tier
 from ..suggesting import Suggestion, suggest
 from .arguments import arguments_of, method_named, read_json
 from .call import NoteLogger
@@ -108,31 +109,57 @@ async def _run(
     seen: Observations,
 ) -> None:
     found = await resolve(source, Limits().component_bytes)
-    file = None if isinstance(found, PluginExport) else read_component(found)
-    document = found.manifest if file is None else file.manifest_document  # type: ignore[union-attr]
-    manifest = validate_manifest(document)
+    if isinstance(found, PluginExport):
+        file, manifest = None, validate_manifest(found.manifest)
+    else:
+        file = read_component(found)
+        manifest = validate_manifest(file.manifest_document)
     base = granted.of(manifest.name)
     levels = [Policy().level_of(name) for name, _ in file.imports] if file else []
     needed = max((one for one in levels if one is not None), key=len, default="none")
     held = base.model_copy(update={"wasi": needed, "digest": None})
+    digest = None if file is None else file.digest
+
+    def used() -> Suggestion:
+        return suggest(manifest, base, digest, needed, seen)
+
+    try:
+        await _call(
+            out, source, operation, arguments, config, held, seen, sandboxed=file is not None
+        )
+    except BaseException:
+        if not out.as_json:  # which is one document, and that is the error
+            _show(out, used())
+        raise
+    _show(out, used())
+
+
+async def _call(
+    out: Output,
+    source: PluginSource,
+    operation: Operation,
+    arguments: dict[str, Any],
+    config: dict[str, Any],
+    held: Policy,
+    seen: Observations,
+    *,
+    sandboxed: bool,
+) -> None:
+    """Calls the method once, in audit mode."""
     context = PluginContext(logger=NoteLogger(out))
+    tier: Tier | None = "process" if sandboxed else None
     with tempfile.TemporaryDirectory(prefix="orchestrator-plugin-audit-") as scratch:
         settings = HostSettings(policy=held, data_directory=Path(scratch))
-        tier = None if file is None else "process"
-        try:
-            async with PluginHost(settings, observations=seen) as host:
-                with out.waiting("running in audit mode"):
-                    plugin = await host.load(source, config, context, tier=tier)  # type: ignore[arg-type]
-                    asked = getattr(plugin, operation.method)(**arguments)
-                    if operation.form == "stream":
-                        async with aclosing(asked) as events:
-                            async for _ in events:
-                                pass
-                    else:
-                        await asked
-        finally:
-            digest = None if file is None else file.digest
-            _show(out, suggest(manifest, base, digest, needed, seen))
+        async with PluginHost(settings, observations=seen) as host:
+            with out.waiting("running in audit mode"):
+                plugin = await host.load(source, config, context, tier=tier)
+                asked = getattr(plugin, operation.method)(**arguments)
+                if operation.form == "stream":
+                    async with aclosing(asked) as events:
+                        async for _ in events:
+                            pass
+                elif inspect.isawaitable(asked):
+                    await asked
 
 
 def _show(out: Output, suggestion: Suggestion) -> None:
