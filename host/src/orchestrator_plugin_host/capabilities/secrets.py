@@ -157,6 +157,11 @@ class Scrubber:
             re.compile(b"|".join(map(re.escape, self._spellings))) if self._spellings else None
         )
 
+        self._beginnings = frozenset(
+            one[:length] for one in self._spellings for length in range(1, len(one))
+        )
+        self._longest = max(map(len, self._spellings), default=1) - 1
+
     def data(self, data: bytes) -> bytes:
         """The bytes without the values."""
         return data if self._pattern is None else self._pattern.sub(SCRUBBED.encode(), data)
@@ -169,13 +174,10 @@ class Scrubber:
 
     def held_back(self, data: bytes) -> int:
         """How many bytes at the end may be the beginning of a value."""
-        longest = 0
-        for spelling in self._spellings:
-            for length in range(min(len(spelling) - 1, len(data)), longest, -1):
-                if data.endswith(spelling[:length]):
-                    longest = length
-                    break
-        return longest
+        for length in range(min(self._longest, len(data)), 0, -1):
+            if data[-length:] in self._beginnings:
+                return length
+        return 0
 
     def stream(self) -> ScrubbedStream:
         """For a body that comes in pieces."""
