@@ -52,13 +52,12 @@ def response_of(document: Any, server: str, new_id: Callable[[], str]) -> ModelR
     reason = choices[0].get("finish_reason")
     calls = tuple(_calls(message.get("tool_calls"), server, reason, new_id))
     refusal = message.get("refusal")
-    refused = isinstance(refusal, str) and bool(refusal)
     model, answer_id = document.get("model"), document.get("id")
     return ModelResponse(
-        text=refusal if refused else text_of(message.get("content")),
+        text=text_of(refusal) or text_of(message.get("content")),
         usage=usage_of(document.get("usage")) or Usage(),
         tool_calls=calls,
-        finish_reason=finish_reason(reason, called=bool(calls), refused=refused),
+        finish_reason=finish_reason(reason, called=bool(calls), refused=bool(text_of(refusal))),
         model=model if isinstance(model, str) else None,
         metadata={"id": answer_id} if isinstance(answer_id, str) else {},
     )
@@ -116,8 +115,10 @@ def _calls(given: Any, server: str, reason: Any, new_id: Callable[[], str]) -> I
     if not isinstance(given, list) or len(given) > MAX_CALLS:
         raise unusable(server, f"answered with tool calls that are no list of up to {MAX_CALLS}")
     for call in given:
-        function = call.get("function") if isinstance(call, dict) else None
-        name = function.get("name") if isinstance(function, dict) else None
+        call = call if isinstance(call, dict) else {}
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        name = function.get("name")
         if not isinstance(name, str) or not name:
             raise unusable(server, "answered with a tool call that has no name")
         call_id = call.get("id")

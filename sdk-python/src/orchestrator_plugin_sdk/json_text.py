@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from .codec import MAX_CONTAINERS, MAX_DEPTH
 
 _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+_HALVES = re.compile("[\ud800-\udfff]")
 _LARGEST: Final = 2**64
 
 
@@ -24,15 +25,11 @@ def read_json(text: str | bytes, depth: int = MAX_DEPTH) -> Any:
     surrogate pair, which is no text, becomes U+FFFD.
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")
+        # Not "utf-8-sig": in a component there is no codec that was not used when it was built.
+        text = text.decode().removeprefix("\ufeff")
     _check_containers(text, depth)
     document = json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_number)
     return _whole(document) if "\\ud" in text or "\\uD" in text else document
-
-
-def whole_text(text: str) -> str:
-    """The text with the halves of surrogate pairs joined; U+FFFD for a half without another."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _check_containers(text: str, depth: int) -> None:
@@ -71,9 +68,9 @@ def _number(digits: str) -> float:
 
 def _whole(document: Any) -> Any:
     if isinstance(document, str):
-        return whole_text(document)
+        return _HALVES.sub("\ufffd", document)
     if isinstance(document, list):
         return [_whole(item) for item in document]
     if isinstance(document, dict):
-        return {whole_text(key): _whole(item) for key, item in document.items()}
+        return {_HALVES.sub("\ufffd", key): _whole(item) for key, item in document.items()}
     return document
