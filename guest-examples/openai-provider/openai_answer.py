@@ -143,6 +143,7 @@ def _arguments(given: Any, name: str, server: str, reason: Any) -> Mapping[str, 
     shown = f"the arguments of a call of {cut(name, 64)!r}, {cut(text, 200)!r}"
     if reason == "length":
         raise PluginCallError(
-            ErrorKind.INVALID_REQUEST, f"max_tokens has cut off {shown}: allow the model more"
+            ErrorKind.INVALID_REQUEST,
+            f"{server} answered with {shown}, which max_tokens has cut off: allow the model more",
         )
     raise unusable(server, f"answered with {shown}, which are no JSON object")
