@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from orchestrator_plugin_host import (
+    DeadlineExceededError,
     DocumentTooLargeError,
     Limits,
     LoadedToolExecutor,
@@ -127,7 +128,7 @@ async def test_every_field_of_a_request_arrives(plugins: Plugins) -> None:
     request = ToolRunRequest(
         "run 🏃", ("-x", "", "a b\0"), "in\nput\0 żółć", "/w", {"PATH": "/bin", "": "🔑"}, 2**40
     )
-    policy = ToolPolicy(True, ("run *", "?"), ("rm",), True, 2**40, 5)
+    policy = ToolPolicy(True, ("run *", "?"), ("rm",), True, 2**40, 50_000)
     for asked in ((request, policy), (to_document(request), to_document(policy))):
         await executor.execute(*asked, PluginContext(logger=logger))
     await executor.execute({"command": "c"}, {}, PluginContext(logger=logger))
@@ -210,16 +211,58 @@ async def test_more_than_a_document_holds(plugins: Plugins) -> None:
         assert (caught.value.limit, caught.value.value) == ("document_in_bytes", 1000)
 
 
+async def _waits(self, request, policy, ctx):
+    await ctx.sleep(20)
+    return ToolRunResult(0, 0)
+
+
+@pytest.mark.parametrize(("of_request", "of_policy"), [(50, None), (None, 50), (50, 9_000)])
+async def test_a_timeout_is_the_deadline(
+    plugins: Plugins, of_request: int | None, of_policy: int | None
+) -> None:
+    executor = await probe(plugins, execute=_waits)
+    request = ToolRunRequest("run", timeout_ms=of_request)
+    with pytest.raises(DeadlineExceededError) as caught:
+        await executor.execute(request, ToolPolicy(True, timeout_ms=of_policy))
+    assert (caught.value.limit, caught.value.value) == ("timeout_ms", 50)
+    assert "timeout_ms in the request" in str(caught.value)
+    executor = await probe(plugins, execute=_waits, options={"limits": Limits(deadline_ms=40)})
+    with pytest.raises(DeadlineExceededError) as caught:
+        await executor.execute(request, ToolPolicy(True, timeout_ms=of_policy))
+    assert (caught.value.limit, caught.value.value) == ("deadline_ms", 40)
+
+
+async def _is_told(self, request, policy, ctx):
+    return ToolRunResult(0, ctx.deadline_ms)
+
+
+async def test_a_tool_is_told_its_timeout(plugins: Plugins) -> None:
+    executor = await probe(plugins, execute=_is_told)
+    told = await executor.execute(ToolRunRequest("run", timeout_ms=20_000), ALL)
+    assert told.duration_ms <= 20_000
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+async def test_a_timeout_that_is_none_is_refused(plugins: Plugins, timeout: int) -> None:
+    executor = await probe(plugins)
+    with pytest.raises(PluginInputError, match="timeout_ms"):
+        await executor.execute(ToolRunRequest("run", timeout_ms=timeout), ALL)
+    with pytest.raises(PluginInputError, match="timeout_ms"):
+        await executor.execute(RUN, ToolPolicy(True, timeout_ms=timeout))
+
+
 # Results.
 
 
 async def test_every_field_of_a_result_arrives(plugins: Plugins) -> None:
+    """Those that name files are in `test_files.py`."""
+
     async def execute(self, request, policy, ctx):
-        return ToolRunResult(-9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", "/o", "/e", True)
+        return ToolRunResult(-9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", truncated=True)
 
     executor = await probe(plugins, execute=execute)
     assert await executor.execute(RUN, ALL) == ToolRunResult(
-        -9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", "/o", "/e", True
+        -9, 2**40, "out 🦊\0\r\n", "err\x1b[0m", truncated=True
     )
 
 

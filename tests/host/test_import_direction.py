@@ -22,20 +22,72 @@ LAYERS: dict[str, set[str]] = {
     "schemas": set(),
     "component_file": {"errors"},
     "limits": {"errors"},
-    "policy": set(),
+    "policy": {"errors", "limits"},
     "settings": {"limits", "policy"},
     "discovery": {"errors"},
-    "calls": {"errors", "limits"},
+    "courier": set(),
+    "reach": set(),
+    "config": set(),
+    "calls": {"courier", "errors", "limits", "reach"},
+    "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
-    "sandbox": {"calls", "component_file", "documents", "errors", "limits", "settings", "wit"},
+    "capabilities": {
+        "admission",
+        "audit",
+        "calls",
+        "component_file",
+        "config",
+        "errors",
+        "limits",
+        "policy",
+        "reach",
+        "settings",
+    },
+    "sandbox": {
+        "calls",
+        "component_file",
+        "courier",
+        "documents",
+        "errors",
+        "limits",
+        "settings",
+        "wit",
+    },
     "build": {"admission", "component_file", "errors", "policy", "wit"},
 }
-LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission"}
-LAYERS["handles"] = {"backends", "admission", "calls", "documents", "errors", "limits", "settings"}
-LAYERS["host"] = {*LAYERS["backends"], "backends", "handles", "discovery", "policy"}
+LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission", "capabilities", "reach"}
+LAYERS["handles"] = {
+    "backends",
+    "admission",
+    "calls",
+    "capabilities",
+    "documents",
+    "errors",
+    "limits",
+    "settings",
+}
+LAYERS["host"] = {
+    *LAYERS["backends"],
+    "audit",
+    "backends",
+    "config",
+    "discovery",
+    "handles",
+    "policy",
+}
 LAYERS["__init__"] = {*LAYERS["host"], "host"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}
-LAYERS["cli"] = {*LAYERS["__init__"], "__init__", "build", "hostile", "schemas"}
+LAYERS["granting"] = {"policy"}
+LAYERS["suggesting"] = {"capabilities", "policy"}
+LAYERS["cli"] = {
+    *LAYERS["__init__"],
+    "__init__",
+    "build",
+    "granting",
+    "hostile",
+    "schemas",
+    "suggesting",
+}
 
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {
@@ -50,7 +102,10 @@ SANDBOX: dict[str, set[str]] = {
     "guest": {"_capi", "values"},
     "linking": {"_capi", "values"},
     "worker": {"_capi", "config", "guest", "linking", "typecheck", "values"},
-    "imports": {"values"},
+    "payloads": {"values"},
+    "http_imports": {"payloads"},
+    "file_imports": {"payloads"},
+    "imports": {"file_imports", "http_imports", "payloads", "values"},
     "failures": {"_capi"},
     "instance": {"_capi", "engine", "failures", "guest", "imports", "linking", "values"},
     "compiler": {"worker"},

@@ -13,7 +13,13 @@ from pydantic import ValidationError
 from support.guests import manifest_of
 
 NAMES = list(Limits.model_fields)
-MAY_BE_ZERO = {"log_events", "log_bytes"}
+MAY_BE_ZERO = {
+    "log_events",
+    "log_bytes",
+    "http_requests",
+    "http_up_bytes",
+    "http_down_bytes",
+}
 
 
 def test_every_limit_has_a_unit() -> None:

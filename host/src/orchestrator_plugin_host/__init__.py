@@ -8,12 +8,14 @@ from .discovery import ENTRY_POINT_GROUP, PluginSource
 from .errors import (
     AuditError,
     CacheError,
+    CallTimes,
     CompileLimitError,
     CompilerLostError,
     ComponentTooLargeError,
     ConcurrencyLimitError,
     DeadlineExceededError,
     DocumentTooLargeError,
+    FilesError,
     FirstEventTimeoutError,
     FuelExhaustedError,
     HttpLimitError,
@@ -45,6 +47,7 @@ from .handles import (
     LoadedToolExecutor,
     LoadedVectorMemoryBackend,
     PluginStream,
+    ResponseStream,
 )
 from .host import PluginHost, SafeLoad
 from .limits import Limits
@@ -63,6 +66,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "AuditError",
     "CacheError",
+    "CallTimes",
     "CompileLimitError",
     "CompilerLostError",
     "ComponentFile",
@@ -70,6 +74,7 @@ __all__ = [
     "ConcurrencyLimitError",
     "DeadlineExceededError",
     "DocumentTooLargeError",
+    "FilesError",
     "FilesGrant",
     "FirstEventTimeoutError",
     "FolderQuota",
@@ -105,6 +110,7 @@ __all__ = [
     "PolicyError",
     "PolicyFile",
     "PoolSettings",
+    "ResponseStream",
     "SafeLoad",
     "SecretError",
     "SecretGrant",

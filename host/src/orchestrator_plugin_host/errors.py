@@ -12,6 +12,7 @@
     ├── PolicyError                        the operator's policy is not valid
     ├── AuditError                         the audit can't be written
     ├── SecretError                        a secret that the policy binds can't be read or used
+    ├── FilesError                         a folder of a plugin's can't be used
     ├── PluginInitError                    `init` failed
     ├── PluginInputError                   what the caller passed does not fit the schema
     ├── PluginOutputError                  what the plugin answered is not what it promised
@@ -41,8 +42,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from orchestrator_plugin_sdk import (
     ErrorKind,
+    ModelResponse,
     PluginCallError,
     PluginError,
     PluginValidationError,
@@ -52,6 +56,7 @@ from orchestrator_plugin_sdk import (
 __all__ = [
     "AuditError",
     "CacheError",
+    "CallTimes",
     "CompileLimitError",
     "CompilerLostError",
     "ComponentTooLargeError",
@@ -59,6 +64,7 @@ __all__ = [
     "DeadlineExceededError",
     "DocumentTooLargeError",
     "ErrorKind",
+    "FilesError",
     "FirstEventTimeoutError",
     "FuelExhaustedError",
     "HttpLimitError",
@@ -112,6 +118,11 @@ class AuditError(PluginError):
 class SecretError(PluginError):
     """A secret that the policy binds can't be read, or is not one. Its value is not in the
     message."""
+
+
+class FilesError(PluginError):
+    """A plugin's data folder, or a folder that the policy grants it, can't be used: another host
+    has it, it is not private, or not there. The message says what to do."""
 
 
 class PluginInitError(PluginError):
@@ -177,18 +188,33 @@ class LimitExceededError(PluginError):
     """A call reached a limit. The plugin goes on; so does the host.
 
     `limit` is the limit's name, in the operator's `Limits` and in the manifest's `[limits]`;
-    `value` is what it is set to, in `unit`.
+    `value` is what it is set to, in `unit`. A limit `timeout_ms` is that of a request, or of a tool
+    policy.
     """
 
-    def __init__(self, plugin: str, limit: str, value: int, unit: str, what: str) -> None:
+    def __init__(
+        self,
+        plugin: str,
+        limit: str,
+        value: int,
+        unit: str,
+        what: str,
+        *,
+        remedy: str | None = None,
+    ) -> None:
+        """`remedy` says how to raise it, if it is none of `Limits`."""
         self.plugin = plugin
         self.limit = limit
         self.value = value
         self.unit = unit
+        if remedy is None:
+            remedy = (
+                f"pass Limits({limit}=…) to PluginHost or load(), and raise limits.{limit} in the "
+                "plugin's manifest if it is set there"
+            )
         super().__init__(
-            f"plugin {plugin!r} {what}: the limit {limit} is {value:,} {unit}; to raise it, pass "
-            f"Limits({limit}=…) to PluginHost or load(), and raise limits.{limit} in the plugin's "
-            "manifest if it is set there"
+            f"plugin {plugin!r} {what}: the limit {limit} is {value:,} {unit}; to raise it, "
+            f"{remedy}"
         )
 
 
@@ -196,8 +222,40 @@ class FuelExhaustedError(LimitExceededError):
     """A call used up its fuel (about one unit a WebAssembly instruction)."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """Where the time of a call has gone, in milliseconds: waiting for an instance, inside the
+    plugin, and in what the host does for it (HTTP, files, sleep)."""
+
+    queue_ms: int = 0
+    plugin_ms: int = 0
+    host_ms: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.plugin_ms:,} ms in the plugin, {self.host_ms:,} ms in calls of the host, "
+            f"{self.queue_ms:,} ms waiting for an instance"
+        )
+
+
 class DeadlineExceededError(LimitExceededError):
-    """A call took too long."""
+    """A call took too long. `times` says where the time went; of a stream, `arrived` is what had
+    come until then."""
+
+    def __init__(
+        self,
+        plugin: str,
+        limit: str,
+        value: int,
+        unit: str,
+        what: str,
+        times: CallTimes | None = None,
+        *,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(plugin, limit, value, unit, what, remedy=remedy)
+        self.times = times or CallTimes()
+        self.arrived: ModelResponse | None = None
 
 
 class FirstEventTimeoutError(DeadlineExceededError):

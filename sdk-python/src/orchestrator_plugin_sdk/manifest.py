@@ -191,7 +191,7 @@ def _problems(manifest: PluginManifest) -> list[Problem]:
         least = 0 if name.startswith("log_") else 1
         if value is not None and value < least:
             found.append(Problem(f"limits.{name}", f"expected {least} or more, got {value}"))
-    if manifest.fresh_instances and manifest.stateful:
+    if manifest.fresh_instances and manifest.keeps_state:
         found.append(Problem("fresh_instances", "a stateful plugin keeps its instance"))
     return [*found, *_problems_of_reach(manifest)]
 

@@ -15,6 +15,7 @@ from orchestrator_plugin_host import (
     DeadlineExceededError,
     DocumentTooLargeError,
     Limits,
+    LoadedProvider,
     LogLimitError,
     PluginAbortedError,
     PluginHost,
@@ -36,6 +37,7 @@ from orchestrator_plugin_sdk import (
     PluginValidationError,
     StreamEvent,
     StreamTextDelta,
+    to_document,
 )
 from sdk.plugins import SmallProvider, small_manifest
 
@@ -128,6 +130,40 @@ async def test_what_could_not_cross_the_boundary_is_refused(host: PluginHost) ->
     with pytest.raises(DocumentTooLargeError):
         small = await load(host, Keeping, limits=Limits(document_in_bytes=100))
         await small.generate({**REQUEST, "metadata": {"thing": "x" * 200}})
+
+
+class Counting(SmallProvider):
+    ended: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    async def generate(self, req: ModelRequest, ctx: PluginContext) -> ModelResponse:
+        assert self.initialised_with is not None
+        self.calls += 1
+        return ModelResponse(str(self.calls))
+
+    async def stream(self, req: ModelRequest, ctx: PluginContext) -> AsyncIterator[StreamEvent]:
+        self.calls += 1
+        yield StreamTextDelta(str(self.calls))
+
+    async def shutdown(self) -> None:
+        await super().shutdown()
+        self.ended.append(self.calls)
+        raise RuntimeError("nobody is told")
+
+
+async def test_a_fresh_plugin_serves_one_call(host: PluginHost) -> None:
+    Counting.ended.clear()
+    manifest = {**to_document(small_manifest()), "fresh_instances": True}
+    plugin = await host.load(PluginExport(manifest, Counting), expect=LoadedProvider)
+    assert [(await plugin.generate(REQUEST)).text for _ in range(3)] == ["1", "1", "1"]
+    async with aclosing(plugin.stream(REQUEST)) as stream:
+        assert [event async for event in stream] == [StreamTextDelta("1")]
+    assert Counting.ended == [0, 1, 1, 1, 1]  # the first served `capabilities`
+    await plugin.shutdown()
+    assert Counting.ended == [0, 1, 1, 1, 1]
 
 
 class Logging(SmallProvider):

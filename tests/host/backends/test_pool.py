@@ -74,6 +74,18 @@ def alive(host: PluginHost) -> int:
     return len(host._sandbox.instances)
 
 
+async def test_a_fresh_instance_is_used_once(load: Load, host: PluginHost) -> None:
+    plugin = await load(COUNTING, manifest={"fresh_instances": True})
+    assert [await count(plugin) for _ in range(4)] == [1, 1, 1, 1]
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(count, plugin)
+    assert alive(host) == 0
+    again = await load(COUNTING, manifest={"fresh_instances": True})
+    assert alive(host) == 0  # `capabilities` had the first one
+    assert await count(again) == 1
+
+
 async def test_an_instance_is_used_again(load: Load, host: PluginHost) -> None:
     plugin = await load(COUNTING)
     assert [await count(plugin) for _ in range(4)] == [1, 2, 3, 4]

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 from orchestrator_plugin_sdk import (
+    AbortSignal,
     DocumentError,
     Files,
     Http,
     NativeServices,
     Plugin,
     PluginCallError,
+    PluginContext,
     PluginExport,
     create_plugin,
     unpack,
@@ -32,14 +34,19 @@ from ..calls import Call
 from ..capabilities.files import AwaitedFiles
 from ..documents import validate
 from ..errors import PluginInitError, PluginOutputError
+from ..reach import Reach
 from .base import Backend, Isolation, packed_arguments
 
 
 class _AnyioServices(NativeServices):
     """Time and randomness of the process, on whichever event loop runs."""
 
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
     async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
+        with self._call.hosting():
+            await anyio.sleep(seconds)
 
 
 class NativeBackend(Backend):
@@ -47,29 +54,85 @@ class NativeBackend(Backend):
 
     isolation: Isolation = "native"
 
-    def __init__(self, admitted: AdmittedPlugin, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        admitted: AdmittedPlugin,
+        config: Mapping[str, Any],
+        *,
+        context: PluginContext,
+        init_deadline_ms: int,
+        reach: Reach,
+    ) -> None:
+        """`context` is that of each `init` after the first, and of its `shutdown`, for a plugin of
+        which no object serves a second call; `init_deadline_ms`, the time of an `init`."""
         assert isinstance(admitted.source, PluginExport)
         self._admitted = admitted
         self._config = config
-        self._plugin: Plugin | None = None
-        self._started = False
+        self._context = context.with_(abort_signal=AbortSignal())
+        self._init_deadline_ms = init_deadline_ms
+        self._reach = reach
+        self._fresh = admitted.manifest.fresh_instances
+        self._ready: Plugin | None = None
 
     async def start(self, call: Call) -> None:
         """Makes the plugin and runs its `init`."""
+        self._ready = await self._made(call)
+
+    async def _made(self, call: Call) -> Plugin:
         assert isinstance(self._admitted.source, PluginExport)
-        self._plugin = create_plugin(self._admitted.source, self._admitted.manifest)
+        plugin: Plugin = create_plugin(self._admitted.source, self._admitted.manifest)
         try:
-            await self.call(INIT, [dict(self._config)], call)
+            await self._invoke(plugin, INIT, [dict(self._config)], call)
         except PluginCallError as error:
             message = f"plugin {call.plugin!r} failed to initialise: {error}"
             raise PluginInitError(message) from error
-        self._started = True
+        return plugin
+
+    @asynccontextmanager
+    async def _borrowed(self, call: Call) -> AsyncIterator[Plugin]:
+        """The plugin, for as long as the context is open; one of its own, if it is to be fresh."""
+        plugin = self._ready
+        if not self._fresh:
+            assert plugin is not None
+            yield plugin
+            return
+        self._ready = None
+        if plugin is None:
+            async with self._own_call(INIT.method, self._init_deadline_ms) as making:
+                plugin = await self._made(making)
+        try:
+            yield plugin
+        finally:
+            left = int(call.time_to_end() * 1000)
+            # As in the sandbox: the call has its result, whatever the plugin does now.
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                async with self._own_call(SHUTDOWN.method, left) as ending:
+                    await self._invoke(plugin, SHUTDOWN, [], ending)
+
+    @asynccontextmanager
+    async def _own_call(self, operation: str, deadline_ms: int) -> AsyncIterator[Call]:
+        limits = self._admitted.limits.model_copy(update={"deadline_ms": deadline_ms})
+        call = Call(
+            self._admitted.manifest.name,
+            limits,
+            self._context,
+            operation=operation,
+            reach=self._reach,
+        )
+        async with call.closing(), call.scope():
+            yield call
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Awaits the plugin's method."""
+        async with self._borrowed(call) as plugin:
+            return await self._invoke(plugin, operation, arguments, call)
+
+    async def _invoke(
+        self, plugin: Plugin, operation: Operation, arguments: Sequence[Any], call: Call
+    ) -> Any:
         passed = self._passed(operation, arguments, call)
         with _plugin_faults(call):
-            value = getattr(self._plugin, operation.method)(*passed)
+            value = getattr(plugin, operation.method)(*passed)
             if inspect.isawaitable(value):
                 value = await value
             answer = outgoing(operation, value)
@@ -80,10 +143,20 @@ class NativeBackend(Backend):
         self, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Iterates over what the plugin's method gives."""
+        async with AsyncExitStack() as stack:
+            async with call.scope():
+                plugin = await stack.enter_async_context(self._borrowed(call))
+            async with self._stream(plugin, operation, arguments, call) as events:
+                yield events
+
+    @asynccontextmanager
+    async def _stream(
+        self, plugin: Plugin, operation: Operation, arguments: Sequence[Any], call: Call
+    ) -> AsyncIterator[AsyncIterator[Any]]:
         passed = self._passed(operation, arguments, call)
         async with call.scope():
             with _plugin_faults(call):
-                events = getattr(self._plugin, operation.method)(*passed)
+                events = getattr(plugin, operation.method)(*passed)
                 if inspect.isawaitable(events):
                     events = await events
                 asynchronous = hasattr(events, "__aiter__")
@@ -115,8 +188,9 @@ class NativeBackend(Backend):
 
     async def close(self, call: Call) -> None:
         """Runs the plugin's `shutdown`, if its `init` succeeded."""
-        if self._started:
-            await self.call(SHUTDOWN, [], call)
+        plugin, self._ready = self._ready, None
+        if plugin is not None:
+            await self._invoke(plugin, SHUTDOWN, [], call)
 
     def _passed(self, operation: Operation, arguments: Sequence[Any], call: Call) -> list[Any]:
         """What the method gets: copies, as across the boundary, and the context."""
@@ -128,7 +202,7 @@ class NativeBackend(Backend):
         if operation.with_context:
             context = call.context.with_(
                 deadline_ms=call.deadline_ms_left(),
-                services=_AnyioServices(),
+                services=_AnyioServices(call),
                 http=Http(call.reach.http),
                 files=Files(AwaitedFiles(call.reach.files)),
             )

@@ -22,19 +22,28 @@ class InstancePool:
         make: Callable[[], Awaitable[Instance]],
         discard: Callable[[Instance, Call], Awaitable[None]],
         settings: PoolSettings,
+        *,
+        fresh: bool = False,
     ) -> None:
         """`make` gives an initialised instance; `discard` shuts one down and frees it, in the time
-        that is left of a call."""
+        that is left of a call. With `fresh`, an instance that a call had is not lent again."""
         self._make = make
         self._discard = discard
-        self._keep = settings.idle
+        self._keep = 0 if fresh else settings.idle
         self._places = anyio.Semaphore(settings.instances)
         self._idle: list[Instance] = []
+
+    async def fill(self) -> None:
+        """Makes an instance for the first call."""
+        async with self._places:
+            self._idle.append(await self._make())
 
     @asynccontextmanager
     async def borrowed(self, call: Call) -> AsyncIterator[Instance]:
         """An instance for as long as the context is open. Waits while all are lent."""
-        async with self._places:
+        with call.queuing():
+            await self._places.acquire()
+        try:
             instance = self._idle.pop() if self._idle else await self._make()
             try:
                 yield instance
@@ -44,6 +53,8 @@ class InstancePool:
                 else:
                     with anyio.CancelScope(shield=True):
                         await self._give_up(instance, call)
+        finally:
+            self._places.release()
 
     async def _give_up(self, instance: Instance, call: Call) -> None:
         try:

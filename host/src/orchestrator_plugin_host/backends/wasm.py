@@ -71,12 +71,12 @@ class WasmBackend(Backend):
         self._reach = reach
         if admitted.manifest.keeps_state:
             pool = PoolSettings(instances=1, idle=1)
-        self._pool = InstancePool(self._make, self._discard, pool)
+        fresh = admitted.manifest.fresh_instances
+        self._pool = InstancePool(self._make, self._discard, pool, fresh=fresh)
 
     async def start(self, call: Call) -> None:
         """Makes the first instance, so that a plugin whose `init` fails is not loaded."""
-        async with self._pool.borrowed(call):
-            pass
+        await self._pool.fill()
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Runs the operation on an instance of the pool."""

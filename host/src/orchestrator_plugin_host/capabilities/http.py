@@ -7,13 +7,12 @@ checked one. No proxy, cookie, credential or setting of the environment has a pa
 from __future__ import annotations
 
 import itertools
-import json
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import httpx
@@ -26,40 +25,20 @@ from ..errors import HttpLimitError
 from ..limits import UNITS
 from ..policy import Policy
 from .addresses import Address, is_loopback
-from .connections import Connection, Connections
-from .decoding import ACCEPTED, Decoder, DecodingError, decoder
+from .attempts import REDIRECTS, Attempt, attempt_of, built, redirected
+from .connections import Connection, Connections, quietly
+from .decoding import Decoder, DecodingError, decoder
 from .http_rules import DeniedError, HttpRules
+from .observing import Observations
 from .resolving import Resolver, addresses_of
 from .secrets import ScrubbedStream, Scrubber, Secrets
-from .targets import Target, TargetError, read_target
+from .targets import Target
 
+T = TypeVar("T")
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _MAX_REDIRECTS: Final = 10
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_READ: Final = 1024 * 1024
-_MAX_HEADERS: Final = 100
-_OURS: Final = frozenset(
-    (
-        "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive",
-        "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade",
-    )
-)  # fmt: skip
-"""Headers that the host writes, or that are between it and the server alone."""
-_CREDENTIALS: Final = frozenset({"authorization", "cookie"})
-_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One request to one server: a redirect makes another. References stand for secrets."""
-
-    method: str
-    target: Target
-    headers: list[tuple[str, str]]
-    query: list[tuple[str, str]]
-    body: bytes | None
-    json: Any
-    secrets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -90,9 +69,10 @@ class PluginHttp:
         audit: PluginAudit,
         resolver: Resolver,
         tls: ssl.SSLContext,
+        observations: Observations | None = None,
     ) -> None:
         self.plugin = manifest.name
-        self.rules = HttpRules(manifest, policy)
+        self.rules = HttpRules(manifest, policy, observations)
         self.secrets = secrets
         self.audit = audit
         self.resolver = resolver
@@ -121,37 +101,56 @@ class OpenHttp:
         self._up = 0
         self._down = 0
 
+    @property
+    def totals(self) -> dict[str, int]:
+        """What the call has done, for the audit."""
+        return {"requests": self._requests, "up_bytes": self._up, "down_bytes": self._down}
+
     async def send(self, request: HttpRequest) -> HttpHead:
         """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
-        until = time.monotonic() + self._call.limits.http_ms / 1000
-        attempt = _Attempt(
-            request.method,
-            _readable(request.url),
-            _headers(request),
-            [_pair(one) for one in request.query],
-            request.body,
-            request.json,
+        return await self._done_for_plugin(self._send(request))
+
+    async def _done_for_plugin(self, work: Awaitable[T]) -> T:
+        """What the host does for the plugin: timed, and no error of it has a secret."""
+        try:
+            with self._call.hosting():
+                return await work
+        except PluginCallError as error:
+            said = error
+        # Outside, so that what is raised has no context that knows more.
+        raise PluginCallError(
+            said.kind,
+            self._plugin.secrets.scrub(said.message),
+            retryable=said.retryable,
+            retry_after_ms=said.retry_after_ms,
         )
-        if request.body is not None and request.json is not None:
-            raise PluginCallError(ErrorKind.INVALID_REQUEST, "a request has a body or json")
+
+    async def _send(self, request: HttpRequest) -> HttpHead:
+        until = time.monotonic() + self._call.limits.http_ms / 1000
+        attempt = attempt_of(request)
         for _ in range(_MAX_REDIRECTS + 1):
             with self._counted():
                 opened = await self._attempt(attempt, until)
             response = opened.response
             location = response.headers.get("location")
-            if not (request.follow_redirects and response.status_code in _REDIRECTS and location):
+            if not (request.follow_redirects and response.status_code in REDIRECTS and location):
                 number = next(self._plugin.numbers)
                 self._open[number] = opened
                 return self._head(number, response, attempt)
             await self._end(opened)
-            attempt = self._redirected(attempt, response.status_code, location)
+            try:
+                attempt = redirected(attempt, response.status_code, location, self._plugin.secrets)
+            except DeniedError as denied:
+                facts = {"method": attempt.method, "origin": str(attempt.target.origin)}
+                self._plugin.audit.http(self._call, facts, denied=denied.reason)
+                raise PluginCallError(ErrorKind.PERMISSION_DENIED, str(denied)) from None
         raise PluginCallError(
             ErrorKind.UNAVAILABLE, f"{attempt.target.origin} redirects too often", retryable=False
         )
 
     # One attempt.
 
-    async def _attempt(self, attempt: _Attempt, until: float) -> _Open:
+    async def _attempt(self, attempt: Attempt, until: float) -> _Open:
         facts: dict[str, Any] = {"method": attempt.method, "origin": str(attempt.target.origin)}
         try:
             networks = self._plugin.rules.check(attempt.method, attempt.target.origin)
@@ -163,7 +162,7 @@ class OpenHttp:
         except DeniedError as denied:
             self._plugin.audit.http(self._call, facts, denied=denied.reason)
             raise PluginCallError(ErrorKind.PERMISSION_DENIED, str(denied)) from None
-        request = self._request(attempt)
+        request = built(attempt, self._plugin.secrets)
         facts["secrets"] = list(attempt.secrets)
         facts["up_bytes"] = self._count_up(request)
         facts["started"] = time.monotonic()
@@ -188,7 +187,7 @@ class OpenHttp:
             facts,
         )
 
-    def _check_secrets(self, attempt: _Attempt) -> set[str]:
+    def _check_secrets(self, attempt: Attempt) -> set[str]:
         secrets = self._plugin.secrets
         names = {name for _, value in attempt.headers for name in secrets.in_text(value)}
         names |= {name for _, value in attempt.query for name in secrets.in_text(value)}
@@ -205,7 +204,7 @@ class OpenHttp:
                 )
         return names
 
-    def _check_secret_is_safe(self, attempt: _Attempt, addresses: list[Address]) -> None:
+    def _check_secret_is_safe(self, attempt: Attempt, addresses: list[Address]) -> None:
         if (
             attempt.secrets
             and attempt.target.origin.scheme != "https"
@@ -225,50 +224,15 @@ class OpenHttp:
             pass
         raise PluginCallError(ErrorKind.UNAVAILABLE, f"{origin.host} is not known")
 
-    def _request(self, attempt: _Attempt) -> httpx.Request:
-        secrets = self._plugin.secrets
-        target = attempt.target.with_query(
-            [(name, secrets.into_text(value)) for name, value in attempt.query]
-        )
-        headers = [(name, secrets.into_text(value)) for name, value in attempt.headers]
-        content = attempt.body
-        if attempt.json is not None:
-            try:
-                text = json.dumps(
-                    secrets.into_json(attempt.json), ensure_ascii=False, allow_nan=False
-                )
-                content = text.encode()
-            except (ValueError, TypeError, RecursionError):
-                content = None
-            if content is None:  # outside, where no error that knows the secret is the context
-                raise PluginCallError(ErrorKind.INVALID_REQUEST, "the request's json is no JSON")
-            if not any(name == "content-type" for name, _ in headers):
-                headers.append(("content-type", "application/json"))
-        if not any(name == "user-agent" for name, _ in headers):
-            headers.append(("user-agent", "orchestrator-plugins"))
-        headers.append(("accept-encoding", ACCEPTED))
-        origin = attempt.target.origin
-        authority = str(origin).partition("://")[2]
-        return httpx.Request(
-            attempt.method,
-            httpx.URL(
-                scheme=origin.scheme,
-                host=origin.host,
-                port=origin.port,
-                raw_path=target.selector.encode("ascii"),
-            ),
-            headers=[("host", authority), *headers],
-            content=content,
-        )
-
     async def _connected(
-        self, attempt: _Attempt, request: httpx.Request, addresses: list[Address]
+        self, attempt: Attempt, request: httpx.Request, addresses: list[Address]
     ) -> tuple[Connection, httpx.Response]:
         failure = ""
         for address in addresses:
             connection = await self._plugin.connections.to(attempt.target.origin, address)
+            self._plugin.rules.made(attempt.method, attempt.target.origin, address, attempt.secrets)
             try:
-                return connection, await connection.send(request)
+                return connection, await self._sent(attempt, request, connection)
             except httpx.ConnectError as error:
                 failure = "its certificate is not valid" if _is_tls(error) else "no connection"
             except httpx.ConnectTimeout:
@@ -283,54 +247,26 @@ class OpenHttp:
             retryable="certificate" not in failure,
         )
 
-    def _redirected(self, before: _Attempt, status: int, location: str) -> _Attempt:
-        """The next attempt. Across origins, nothing goes along that lets anyone in."""
+    async def _sent(
+        self, attempt: Attempt, request: httpx.Request, connection: Connection
+    ) -> httpx.Response:
+        """Sends it; once more if a connection that was kept turns out to be closed, and sending
+        twice does no more than once would (RFC 9110, section 9.2.2)."""
+        kept = connection.used
         try:
-            target = read_target(str(httpx.URL(str(before.target)).join(location)))
-        except (TargetError, httpx.InvalidURL) as error:
-            why = str(error) if isinstance(error, TargetError) else "it is no URL"
-        else:
-            return self._to(before, status, target)
-        self._plugin.audit.http(
-            self._call, {"method": before.method, "origin": "(redirect)"}, denied="not a URL"
-        )
-        raise PluginCallError(
-            ErrorKind.PERMISSION_DENIED,
-            f"{before.target.origin} redirects to where no request may go: {why}",
-        )
-
-    def _to(self, before: _Attempt, status: int, target: Target) -> _Attempt:
-        secrets = self._plugin.secrets
-        method, body, document = before.method, before.body, before.json
-        if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
-            method, body, document = "GET", None, None
-        headers = before.headers
-        if body is None and document is None:
-            headers = [one for one in headers if not one[0].startswith("content-")]
-        if target.origin != before.target.origin:
-            headers = [
-                (name, value)
-                for name, value in headers
-                if name not in _CREDENTIALS and not secrets.in_text(value)
-            ]
-            carried = secrets.scrub(str(target)) != str(target) or secrets.in_json(document)
-            if carried:
-                self._plugin.audit.http(
-                    self._call,
-                    {"method": method, "origin": str(target.origin)},
-                    denied="secret across origins",
-                )
-                raise PluginCallError(
-                    ErrorKind.PERMISSION_DENIED,
-                    f"{before.target.origin} redirects to {target.origin} with a secret, which "
-                    "does not go along to another origin",
-                )
-        return _Attempt(method, target, headers, [], body, document)
+            return await connection.send(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if not kept or attempt.method not in _IDEMPOTENT:
+                raise
+        return await connection.send(request)
 
     # The body.
 
     async def read(self, response: int, most: int) -> bytes | None:
         """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
+        return await self._done_for_plugin(self._read(response, most))
+
+    async def _read(self, response: int, most: int) -> bytes | None:
         opened = self._open.get(response)
         if opened is None:
             return None
@@ -353,7 +289,9 @@ class OpenHttp:
                     opened.ready += opened.scrubbed.feed(self._count_down(opened, piece))
                     return
                 opened.decoded = None
-            opened.decoded = opened.decoder.feed(await anext(opened.pieces))
+            with quietly():
+                piece = await anext(opened.pieces)
+            opened.decoded = opened.decoder.feed(piece)
             return
         except StopAsyncIteration:
             opened.ended = True
@@ -391,7 +329,7 @@ class OpenHttp:
         while self._open:
             await self.close(next(iter(self._open)))
 
-    def _head(self, number: int, response: httpx.Response, attempt: _Attempt) -> HttpHead:
+    def _head(self, number: int, response: httpx.Response, attempt: Attempt) -> HttpHead:
         scrub: Scrubber = self._plugin.secrets.scrubber
         headers = tuple(
             (
@@ -454,43 +392,6 @@ class _UnderWay:
 
     def __exit__(self, *error: object) -> None:
         self._http._under_way -= 1
-
-
-def _readable(url: str) -> Target:
-    try:
-        return read_target(url)
-    except TargetError as error:
-        raise PluginCallError(ErrorKind.INVALID_REQUEST, str(error)) from None
-
-
-def _pair(given: tuple[str, ...]) -> tuple[str, str]:
-    if len(given) != 2:
-        raise PluginCallError(
-            ErrorKind.INVALID_REQUEST, "headers and query are pairs of a name and a value"
-        )
-    return given[0], given[1]
-
-
-def _headers(request: HttpRequest) -> list[tuple[str, str]]:
-    if len(request.headers) > _MAX_HEADERS:
-        raise PluginCallError(ErrorKind.INVALID_REQUEST, "a request has at most 100 headers")
-    made = []
-    for name, value in map(_pair, request.headers):
-        low = name.lower()
-        if not low or not set(low) <= _TOKEN:
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST, f"{name[:50]!r} is no name of a header"
-            )
-        if low in _OURS:
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST, f"the header {low!r} is the host's to write"
-            )
-        if not value.isascii() or any(ord(one) < 32 and one != "\t" for one in value):
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST, f"the value of the header {low!r} is not ASCII text"
-            )
-        made.append((low, value.strip()))
-    return made
 
 
 def _is_tls(error: Exception) -> bool:

@@ -96,9 +96,11 @@ class Secrets:
     def _value(self, reference: str) -> str:
         return self._secrets[self._names[reference]].value
 
-    def scrub(self, text: str) -> str:
-        """The text without the values."""
-        return self.scrubber.text(text)
+    def scrub(self, document: Any) -> Any:
+        """A document, or a text, without the values."""
+        if not self._secrets:
+            return document
+        return _map_texts(document, self.scrubber.text)
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(sorted(self._secrets)) or 'none'}>"

@@ -18,6 +18,7 @@ _URL = re.compile(
     r"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?",
     re.DOTALL,
 )
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _SAFE: Final = "!$%&'()*+,/:;=?@-._~"
 
@@ -75,6 +76,21 @@ def read_target(url: str) -> Target:
         urllib.parse.quote(found["path"] or "/", safe=_SAFE),
         None if query is None else urllib.parse.quote(query, safe=_SAFE),
     )
+
+
+def redirect_target(before: Target, location: str) -> Target:
+    """Where a `Location` leads, from where it was sent. Read by the same rules, and by no other
+    parser before. Raises `TargetError`."""
+    if _SCHEME.match(location):
+        return read_target(location)
+    if location.startswith("//"):
+        return read_target(f"{before.origin.scheme}:{location}")
+    if not location.startswith("/"):
+        if location.startswith(("?", "#")) or not location:
+            location = before.path + location
+        else:
+            location = urllib.parse.urljoin(before.path, f"./{location}")
+    return read_target(f"{before.origin}{location}")
 
 
 def _split(authority: str) -> tuple[str, str | None]:

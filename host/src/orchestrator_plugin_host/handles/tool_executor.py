@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
+import anyio
 from orchestrator_plugin_sdk import (
+    Artifact,
+    PluginCallError,
     PluginContext,
     PluginType,
     ToolPolicy,
@@ -17,6 +22,9 @@ from orchestrator_plugin_sdk.contract import (
     IS_ALLOWED,
 )
 
+from ..calls import Call
+from ..errors import DeadlineExceededError, PluginInputError, PluginOutputError
+from ..limits import UNITS
 from ._base import LoadedPlugin
 
 
@@ -31,8 +39,55 @@ class LoadedToolExecutor(LoadedPlugin):
         policy: ToolPolicy | Mapping[str, Any],
         context: PluginContext | None = None,
     ) -> ToolRunResult:
-        """Runs one command under a policy. A tool that fails is a result with an exit code."""
-        return cast("ToolRunResult", await self._call(EXECUTE, [request, policy], context))
+        """Runs one command under a policy. A tool that fails is a result with an exit code.
+
+        Paths in the result are absolute, on the host: files that the plugin has made in this
+        call's artifacts folder, and that are the caller's now. The `timeout_ms` of the request and
+        that of the policy lower the call's deadline.
+        """
+        with self._entered():
+            arguments = self._arguments(EXECUTE, [request, policy])
+            timeout = self._timeout(*arguments)
+            try:
+                return await self._run(arguments, context, timeout)
+            except DeadlineExceededError as error:
+                if timeout is None:
+                    raise
+                raise DeadlineExceededError(
+                    self.name,
+                    "timeout_ms",
+                    timeout,
+                    UNITS["deadline_ms"],
+                    f"took too long ({error.times})",
+                    error.times,
+                    remedy="raise timeout_ms in the request, and in the tool policy if it is set "
+                    "there",
+                ) from error
+
+    def _timeout(self, request: ToolRunRequest, policy: ToolPolicy) -> int | None:
+        """The shorter timeout, in milliseconds, if it is shorter than the deadline. Raises
+        `PluginInputError`."""
+        timeouts = [one for one in (request.timeout_ms, policy.timeout_ms) if one is not None]
+        for timeout in timeouts:
+            if timeout < 1:
+                raise PluginInputError(
+                    f"{EXECUTE.method} of plugin {self.name!r}: timeout_ms: expected 1 or more, "
+                    f"got {timeout}"
+                )
+        shortest = min(timeouts, default=self.limits.deadline_ms)
+        return shortest if shortest < self.limits.deadline_ms else None
+
+    async def _run(
+        self, arguments: list[Any], context: PluginContext | None, timeout: int | None
+    ) -> ToolRunResult:
+        limits = self.limits
+        if timeout is not None:
+            limits = limits.model_copy(update={"deadline_ms": timeout})
+        async with self._calling(EXECUTE.method, context, limits) as call, call.scope():
+            result = await self._backend.call(EXECUTE, arguments, call)
+            if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
+                result = await anyio.to_thread.run_sync(_on_host, result, call)
+            return cast("ToolRunResult", result)
 
     async def is_allowed(
         self,
@@ -42,3 +97,28 @@ class LoadedToolExecutor(LoadedPlugin):
     ) -> bool:
         """Whether `execute` would run this command under this policy, without running it."""
         return cast("bool", await self._call(IS_ALLOWED, [command, policy], context))
+
+
+def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
+    """The result with the paths of the host's in the place of the plugin's. Raises
+    `PluginOutputError` for one that is no file of this call's."""
+
+    def checked(what: str, path: str) -> tuple[Path, int]:
+        try:
+            return call.reach.files.host_path(path)
+        except PluginCallError as error:
+            raise PluginOutputError(
+                f"plugin {call.plugin!r} answered {EXECUTE.method} with {what} that is none: "
+                f"{error.message}"
+            ) from None
+
+    def output(what: str, path: str | None) -> str | None:
+        return None if path is None else str(checked(what, path)[0])
+
+    artifacts = [checked("an artifact", one.path) for one in result.artifacts]
+    return replace(
+        result,
+        stdout_path=output("a stdout_path", result.stdout_path),
+        stderr_path=output("a stderr_path", result.stderr_path),
+        artifacts=tuple(Artifact(str(path), size) for path, size in artifacts),
+    )

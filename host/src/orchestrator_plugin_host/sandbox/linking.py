@@ -6,6 +6,7 @@ ends it; it never reaches wasmtime, where it would end the process, nor another 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -50,6 +51,9 @@ def _guarded(imports: Imports, interface: str, name: str, function: Function) ->
             values = [lift(arguments + i * _capi.VAL_SIZE, room) for i, lift in enumerate(lifts)]
             result = imports.answer(context, interface, name, values)
             if lower is not None:
+                # Of the slot wasmtime has set the kind alone: an address that a value lacks must
+                # not be what was there before.
+                ctypes.memset(results, 0, _capi.VAL_SIZE)
                 lower(result, results)
         except BaseException as error:
             imports.failed(context, interface, error)

@@ -1,51 +1,13 @@
-"""Files of plugins."""
+"""Files for native plugins, which await them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
 
 import anyio
-from orchestrator_plugin_sdk import ErrorKind, FilesRequirement, PluginCallError
 from orchestrator_plugin_sdk.files import FileInfo
 
-from ..policy import FilesGrant
-from ..reach import CallFiles
-
-
-class PluginFiles:
-    """The files of one loaded plugin."""
-
-    def __init__(
-        self,
-        plugin: str,
-        asked: FilesRequirement,
-        granted: FilesGrant,
-        data_directory: Path,
-        artifacts_directory: Path,
-    ) -> None:
-        """`data_directory` and `artifacts_directory` are those of all plugins."""
-
-    def open(self) -> OpenFiles:
-        """The files of one call."""
-        return OpenFiles()
-
-    def close(self) -> None:
-        """Gives up what the plugin held."""
-
-
-class OpenFiles:
-    """The files of one call. Thread-safe."""
-
-    def _none(self, *arguments: object) -> NoReturn:
-        raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
-
-    read = write = resize = sync = stat = list_folder = make_folder = remove = rename = _none
-    host_path = _none
-
-    def close(self) -> None:
-        """Ends what the call has open."""
+from ...reach import CallFiles
 
 
 class AwaitedFiles:

@@ -1,0 +1,9 @@
+"""Files of plugins: a data folder of their own, an artifacts folder for each call, and folders of
+the operator's, to be read. Each only if the manifest asks for it and the policy grants it.
+"""
+
+from .awaited import AwaitedFiles
+from .data import DataFolders
+from .plugin import OpenFiles, PluginFiles
+
+__all__ = ["AwaitedFiles", "DataFolders", "OpenFiles", "PluginFiles"]
