@@ -7,13 +7,22 @@ import os
 import stat
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from orchestrator_plugin_host import AuditError, HostSettings, LoadedProvider, PluginHost, Policy
+from orchestrator_plugin_host import (
+    AuditError,
+    HostSettings,
+    Limits,
+    LoadedProvider,
+    PluginHost,
+    Policy,
+)
 from orchestrator_plugin_host.audit import AuditLog
 from orchestrator_plugin_sdk import (
     FilesRequirement,
@@ -21,10 +30,11 @@ from orchestrator_plugin_sdk import (
     ModelResponse,
     PluginCallError,
     PluginContext,
+    PluginError,
     PluginExport,
 )
 from support.guests import Guest
-from support.servers import Server, serving
+from support.servers import Exchange, Server, serving
 
 from .capabilities.conftest import Fetching, fetch, manifest
 
@@ -180,3 +190,56 @@ def test_lines_of_many_threads_are_whole(path: Path) -> None:
         one.name.startswith("orchestrator-plugin-audit") for one in threading.enumerate()
     )
     assert os.path.exists(path)
+
+
+@pytest.mark.parametrize("how", ["no connection", "no answer", "late", "given up"])
+async def test_a_request_that_fails_is_a_line(
+    host: PluginHost, path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It may have gone out, with a secret in it."""
+    monkeypatch.setenv("KEY", "sk-value-of-the-key")
+    arrived = threading.Event()
+
+    def nothing(exchange: Exchange) -> None:
+        arrived.set()
+        exchange.close_connection = True
+        if how in ("late", "given up"):
+            over.wait(30)
+
+    over = threading.Event()
+    with ExitStack() as open_server:
+        server = open_server.enter_context(serving({"/": nothing}))
+        if how == "no connection":
+            open_server.close()
+        policy = Policy(
+            http=[{"url": server.origin}],
+            secrets={"api_key": {"env": "KEY", "urls": [server.origin]}},
+        )
+        limits = Limits(http_ms=200) if how == "late" else None
+        export = PluginExport(manifest(), Fetching)
+        plugin = await host.load(export, policy=policy, limits=limits, expect=LoadedProvider)
+        asked = {"url": server.origin, "headers": {"authorization": "SECRET"}}
+        if how == "given up":
+            async with anyio.create_task_group() as group:
+                group.start_soon(plugin.generate, {"messages": [], "metadata": asked})
+                await anyio.to_thread.run_sync(arrived.wait)
+                group.cancel_scope.cancel()
+        else:
+            with pytest.raises(PluginError):
+                await plugin.generate({"messages": [], "metadata": asked})
+        over.set()
+    await host.close()
+    [made] = [one for one in lines(path) if one["kind"] == "http"]
+    assert made["allowed"]
+    assert (made["origin"], made["secrets"]) == (server.origin, ["api_key"])
+    assert (
+        made["failed"]
+        in {
+            "no connection": {f"{server.origin}: no connection"},
+            "no answer": {f"{server.origin}: the exchange failed (RemoteProtocolError)"},
+            "late": {"HttpLimitError"},
+            "given up": {"CancelledError", "Cancelled"},
+        }[how]
+    )
+    assert made["ms"] >= 0
+    assert "status" not in made

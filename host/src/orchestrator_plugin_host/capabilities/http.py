@@ -166,8 +166,13 @@ class OpenHttp:
         facts["secrets"] = list(attempt.secrets)
         facts["up_bytes"] = self._count_up(request)
         facts["started"] = time.monotonic()
-        async with self._within(until):
-            connection, response = await self._connected(attempt, request, addresses)
+        try:
+            async with self._within(until):
+                connection, response = await self._connected(attempt, request, addresses)
+        except BaseException as error:
+            # It may have gone out, secrets and all, before it failed or was given up.
+            self._failed(facts, error)
+            raise
         facts["status"] = response.status_code
         try:
             made = decoder(response.headers.get("content-encoding", ""))
@@ -186,6 +191,13 @@ class OpenHttp:
             until,
             facts,
         )
+
+    def _failed(self, facts: dict[str, Any], error: BaseException) -> None:
+        facts["ms"] = round((time.monotonic() - facts["started"]) * 1000)
+        facts["failed"] = (
+            error.message if isinstance(error, PluginCallError) else type(error).__name__
+        )
+        self._plugin.audit.http(self._call, facts)
 
     def _check_secrets(self, attempt: Attempt) -> set[str]:
         secrets = self._plugin.secrets

@@ -157,11 +157,6 @@ class Scrubber:
             re.compile(b"|".join(map(re.escape, self._spellings))) if self._spellings else None
         )
 
-        self._beginnings = frozenset(
-            one[:length] for one in self._spellings for length in range(1, len(one))
-        )
-        self._longest = max(map(len, self._spellings), default=1) - 1
-
     def data(self, data: bytes) -> bytes:
         """The bytes without the values."""
         return data if self._pattern is None else self._pattern.sub(SCRUBBED.encode(), data)
@@ -174,10 +169,29 @@ class Scrubber:
 
     def held_back(self, data: bytes) -> int:
         """How many bytes at the end may be the beginning of a value."""
-        for length in range(min(self._longest, len(data)), 0, -1):
-            if data[-length:] in self._beginnings:
-                return length
-        return 0
+        longest = 0
+        for spelling in self._spellings:
+            at = max(len(data) - len(spelling) + 1, 0)
+            # By the first byte: a long value is not tried at each of its lengths.
+            while (at := data.find(spelling[:1], at, len(data) - longest)) >= 0:
+                if spelling.startswith(data[at:]):
+                    longest = len(data) - at
+                    break
+                at += 1
+        return longest
+
+    def up_to(self, data: bytes, end: int) -> tuple[bytes, int]:
+        """The bytes up to `end` without the values that begin there, and where those end."""
+        made, at = [], 0
+        for found in self._pattern.finditer(data) if self._pattern is not None else ():
+            if found.start() >= end:
+                break
+            made += [data[at : found.start()], SCRUBBED.encode()]
+            at = found.end()
+        if at < end:
+            made.append(data[at:end])
+            at = end
+        return b"".join(made), at
 
     def stream(self) -> ScrubbedStream:
         """For a body that comes in pieces."""
@@ -194,10 +208,11 @@ class ScrubbedStream:
 
     def feed(self, piece: bytes) -> bytes:
         """What can be given of what has come."""
-        data = self._scrubber.data(self._rest + piece)
-        held = self._scrubber.held_back(data)
-        self._rest = data[len(data) - held :]
-        return data[: len(data) - held]
+        data = self._rest + piece
+        # Before values are taken out: one that is whole may be the beginning of a longer one.
+        made, at = self._scrubber.up_to(data, len(data) - self._scrubber.held_back(data))
+        self._rest = data[at:]
+        return made
 
     def end(self) -> bytes:
         """What was held back."""
