@@ -2,14 +2,13 @@
 
 A component is built with every WASI call replaced by a trap, so that nothing of the operating
 system is there to ask for. What a plugin's source may still use unchanged, `time`, `datetime`,
-`random`, `secrets`, `uuid`, `print`, is carried to the host's imports here (`datetime` because the
-build makes it the pure Python one, which asks `time`). What has no meaning in
-a sandbox raises `PermissionError` instead of ending the instance.
+`random`, `secrets`, `uuid`, `print`, and files and folders, is carried to the host's imports here
+(`datetime` because the build makes it the pure Python one, which asks `time`). What has no meaning
+in a sandbox raises `PermissionError` instead of ending the instance.
 """
 
 from __future__ import annotations
 
-import builtins
 import io
 import os
 import random
@@ -20,6 +19,8 @@ from typing import Any, NoReturn
 
 from wit_world.imports import clock as host_clock
 from wit_world.imports import random as host_random
+
+from . import _file_system
 
 _RANDOM_CHUNK = 65_536
 
@@ -66,39 +67,22 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
     return refused
 
 
+# All of these would end the instance: there is no system to ask.
 _REFUSED_OS = [
-    "access",
-    "chdir",
-    "chmod",
-    "close",
-    "fdopen",
-    "fstat",
-    "fsync",
-    "ftruncate",
-    "getcwd",
+    "closerange",
+    "dup",
+    "fpathconf",
+    "get_blocking",
+    "get_inheritable",
     "link",
-    "listdir",
-    "lseek",
-    "lstat",
-    "makedirs",
-    "mkdir",
-    "open",
+    "pathconf",
+    "posix_fadvise",
     "pread",
     "pwrite",
-    "read",
-    "readlink",
-    "remove",
-    "rename",
-    "replace",
-    "rmdir",
-    "scandir",
-    "stat",
+    "readinto",
+    "set_blocking",
+    "set_inheritable",
     "symlink",
-    "truncate",
-    "unlink",
-    "utime",
-    "walk",
-    "write",
 ]
 
 
@@ -128,10 +112,10 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     sys.stderr = _LogStream(lambda line: emit_output("warning", line))
     sys.stdin = io.StringIO("")
 
-    builtins.open = io.open = _refuse("the file system")
+    _file_system.install()
     for name in _REFUSED_OS:
         if hasattr(os, name):
-            setattr(os, name, _refuse("the file system"))
+            setattr(os, name, _refuse(f"os.{name}"))
     # A late import would look for a file; without a path to look in, it is an ImportError.
     sys.path[:] = []
     sys.path_importer_cache.clear()
