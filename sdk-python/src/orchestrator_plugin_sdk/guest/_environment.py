@@ -15,6 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from wit_world.imports import clock as host_clock
@@ -69,11 +70,14 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
 
 # All of these would end the instance: there is no system to ask.
 _REFUSED_OS = [
+    "_exit",
+    "abort",
     "closerange",
     "dup",
     "fpathconf",
     "get_blocking",
     "get_inheritable",
+    "isatty",
     "link",
     "pathconf",
     "posix_fadvise",
@@ -83,7 +87,19 @@ _REFUSED_OS = [
     "set_blocking",
     "set_inheritable",
     "symlink",
+    "times",
 ]
+
+
+# Raised in Python's own code, or harmless.
+_ALLOWED_EVENTS = frozenset({"os.putenv", "os.unsetenv", "os.walk"})
+
+
+def _refuse_system(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuses what the C code is about to ask the system: a trap would end the instance. So does
+    the parser, which looks for the file of every syntax error and goes on without it."""
+    if (event == "open" or event.startswith(("os.", "socket."))) and event not in _ALLOWED_EVENTS:
+        raise PermissionError(f"{event} is not there in a sandboxed plugin")
 
 
 def install(emit_output: Callable[[str, str], None]) -> None:
@@ -98,6 +114,7 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     time.monotonic_ns = time.perf_counter_ns = host_clock.monotonic_now
     time.process_time = time.thread_time = time.monotonic
     time.process_time_ns = time.thread_time_ns = time.monotonic_ns
+    time.get_clock_info = _clock_info
     time.sleep = sleep  # type: ignore[assignment]  # the same, by a simpler signature
     _default_to_now("gmtime", "localtime", "ctime")
     plain_strftime, plain_asctime = time.strftime, time.asctime
@@ -108,18 +125,33 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     random._urandom = random_bytes  # type: ignore[attr-defined]
     random.seed(random_bytes(32))
 
-    sys.stdout = _LogStream(lambda line: emit_output("info", line))
-    sys.stderr = _LogStream(lambda line: emit_output("warning", line))
-    sys.stdin = io.StringIO("")
+    sys.stdout = sys.__stdout__ = _LogStream(  # type: ignore[misc, assignment]
+        lambda line: emit_output("info", line)
+    )
+    sys.stderr = sys.__stderr__ = _LogStream(  # type: ignore[misc, assignment]
+        lambda line: emit_output("warning", line)
+    )
+    sys.stdin = sys.__stdin__ = io.StringIO("")  # type: ignore[misc, assignment]
 
     _file_system.install()
     for name in _REFUSED_OS:
         if hasattr(os, name):
             setattr(os, name, _refuse(f"os.{name}"))
+    sys.addaudithook(_refuse_system)
     # A late import would look for a file; without a path to look in, it is an ImportError.
     sys.path[:] = []
     sys.path_importer_cache.clear()
     sys.path_hooks[:] = []
+
+
+def _clock_info(name: str) -> Any:
+    """As `time.get_clock_info`."""
+    return SimpleNamespace(
+        implementation="the host",
+        monotonic=name != "time",
+        adjustable=name == "time",
+        resolution=1e-9,
+    )
 
 
 def _default_to_now(*names: str) -> None:

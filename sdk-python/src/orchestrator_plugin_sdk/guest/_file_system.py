@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _io
 import builtins
 import errno
 import io
@@ -290,7 +291,7 @@ _OS: Final = {
 
 def install() -> None:
     """Puts Python's files on the host's."""
-    builtins.open = io.open = open
+    builtins.open = io.open = _io.open = open
     for name, function in _OS.items():
         setattr(os, name, function)
     # What takes the descriptor of a folder does without.
