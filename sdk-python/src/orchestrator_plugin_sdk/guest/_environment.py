@@ -15,7 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 from wit_world.imports import clock as host_clock
@@ -102,12 +102,28 @@ def _refuse_system(event: str, arguments: tuple[Any, ...]) -> None:
         raise PermissionError(f"{event} is not there in a sandboxed plugin")
 
 
+_TIMES = ("monotonic", "monotonic_ns", "perf_counter", "process_time", "sleep", "time", "time_ns")
+_captured: list[tuple[ModuleType, str, str]] = []
+
+
+def prepare() -> None:
+    """Notes who has taken functions of `time` into variables of their own. Called by the build,
+    since looking takes long."""
+    by_function = {id(getattr(time, name)): name for name in _TIMES}
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType) and module is not time:
+            for name, value in vars(module).items():
+                if id(value) in by_function:
+                    _captured.append((module, name, by_function[id(value)]))
+
+
 def install(emit_output: Callable[[str, str], None]) -> None:
     """Puts everything in place. `emit_output(level, line)` takes what the plugin prints.
 
     Called at the first call of an instance, not at the build: building imports the plugin, and an
     import may read files.
     """
+    before = {name: getattr(time, name) for name in _TIMES}
     time.time = lambda: host_clock.wall_now() / 1e9
     time.time_ns = host_clock.wall_now
     time.monotonic = time.perf_counter = lambda: host_clock.monotonic_now() / 1e9
@@ -117,13 +133,25 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     time.get_clock_info = _clock_info
     time.sleep = sleep  # type: ignore[assignment]  # the same, by a simpler signature
     _default_to_now("gmtime", "localtime", "ctime")
+    time.clock_gettime = lambda clock: (
+        time.time() if clock == time.CLOCK_REALTIME else time.monotonic()
+    )
+    time.clock_getres = lambda clock: 1e-9
+    for module, name, which in _captured:
+        if getattr(module, name, None) is before[which]:
+            setattr(module, name, getattr(time, which))
     plain_strftime, plain_asctime = time.strftime, time.asctime
     time.strftime = lambda form, when=None: plain_strftime(form, when or time.gmtime())
     time.asctime = lambda when=None: plain_asctime(when or time.gmtime())
 
     os.urandom = random_bytes
     random._urandom = random_bytes  # type: ignore[attr-defined]
-    random.seed(random_bytes(32))
+    plain_seed = random.Random.seed
+    random.Random.seed = lambda self, a=None, version=2: plain_seed(  # type: ignore[method-assign]
+        self, random_bytes(32) if a is None else a, version
+    )
+    random.seed = random._inst.seed  # it was bound before
+    random.seed()
 
     sys.stdout = sys.__stdout__ = _LogStream(  # type: ignore[misc, assignment]
         lambda line: emit_output("info", line)
@@ -134,6 +162,9 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     sys.stdin = sys.__stdin__ = io.StringIO("")  # type: ignore[misc, assignment]
 
     _file_system.install()
+    select = sys.modules.get("select")
+    if select is not None:
+        select.select = select.poll = _refuse("select")  # type: ignore[attr-defined]
     for name in _REFUSED_OS:
         if hasattr(os, name):
             setattr(os, name, _refuse(f"os.{name}"))

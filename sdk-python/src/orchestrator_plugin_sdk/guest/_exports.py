@@ -248,6 +248,7 @@ def _export(guest: _Guest, operation: Operation) -> Callable[..., Any]:
 def export_plugin(kind: PluginType | str, create_plugin: Callable[[], Plugin]) -> Iterable[Any]:
     """The export classes for a plugin of this kind: `(Lifecycle, <the kind's interface>)`."""
     guest = _Guest(create_plugin)
+    _environment.prepare()
     by_interface: dict[str, dict[str, Any]] = {}
     for operation in KINDS[PluginType(kind)].operations:
         methods = by_interface.setdefault(operation.interface, {})

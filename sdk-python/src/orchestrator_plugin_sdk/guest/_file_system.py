@@ -292,6 +292,7 @@ _OS: Final = {
 def install() -> None:
     """Puts Python's files on the host's."""
     builtins.open = io.open = _io.open = open
+    unlink = os.unlink
     for name, function in _OS.items():
         setattr(os, name, function)
     # What takes the descriptor of a folder does without.
@@ -300,3 +301,9 @@ def install() -> None:
     shutil = sys.modules.get("shutil")
     if shutil is not None:
         shutil._use_fd_functions = False  # type: ignore[attr-defined]
+    tempfile: Any = sys.modules.get("tempfile")
+    if tempfile is not None:  # it has taken one as a default
+        cleanup = tempfile._TemporaryFileCloser.cleanup
+        cleanup.__defaults__ = tuple(
+            os.unlink if one is unlink else one for one in cleanup.__defaults__
+        )
