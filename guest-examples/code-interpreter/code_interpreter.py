@@ -113,9 +113,9 @@ def _run(request: ToolRunRequest, out: Output, err: Output) -> int:
     else:
         code, arguments, stdin = request.stdin, (), ""
     module = types.ModuleType("__main__")
-    before = sys.stdin, sys.stdout, sys.stderr, sys.argv, sys.modules["__main__"]
+    before = sys.stdin, sys.stdout, sys.stderr, sys.argv
     # What a program deletes or replaces of these, the answer still needs.
-    own_builtins = dict(vars(builtins))
+    own_builtins, own_modules = dict(vars(builtins)), dict(sys.modules)
     sys.stdin, sys.stdout, sys.stderr = io.StringIO(stdin), out.text, err.text
     sys.argv, sys.modules["__main__"] = ["-c", *arguments], module
     linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
@@ -127,7 +127,8 @@ def _run(request: ToolRunRequest, out: Output, err: Output) -> int:
         failed = error
     finally:
         vars(builtins).update(own_builtins)
-        sys.stdin, sys.stdout, sys.stderr, sys.argv, sys.modules["__main__"] = before
+        sys.modules.update(own_modules)
+        sys.stdin, sys.stdout, sys.stderr, sys.argv = before
     return 0 if failed is None else _exit_code(failed, module, err)
 
 

@@ -379,7 +379,7 @@ async def test_a_traceback_has_the_programs_lines(interpreter: LoadedToolExecuto
 async def test_nothing_is_left_for_the_next(interpreter: LoadedToolExecutor) -> None:
     leaving = """
         import builtins, json, math, os, sys
-        builtins.print = builtins.len = None
+        builtins.print = builtins.sorted = None
         builtins.secret = json.secret = sys.secret = 1
         math.pi = 3
         json.dumps = lambda *a: "mine"
@@ -423,7 +423,7 @@ HOSTILE: dict[str, tuple[str, Any]] = {
     "up": ("print(open('../../etc/passwd').read())", "FileNotFoundError"),
     "data": ("open('/data/x', 'w')", "PermissionError"),
     "connect": ("import socket; socket.create_connection(('1.1.1.1', 80))", "Error"),
-    "fetch": ("import urllib.request", "ModuleNotFoundError"),
+    "fetch": ("import urllib.request as r; r.urlopen('http://127.0.0.1')", "Error"),
     "ctypes": ("import ctypes", "ModuleNotFoundError"),
     "threads": ("import threading; threading.Thread(target=print).start()", "RuntimeError"),
     "recursion": ("f = lambda: f()\nf()", "RecursionError"),
@@ -436,7 +436,14 @@ HOSTILE: dict[str, tuple[str, Any]] = {
     "files": ("i = 0\nwhile True: open(f'{i}', 'w').close(); i += 1", "20 files and folders"),
     "close": ("import sys; sys.stdout.close(); sys.stderr.close(); print(1)", "ValueError"),
     "detach": ("import sys; sys.stdout.detach(); print(1)", "ValueError"),
-    "builtins": ("import builtins; vars(builtins).clear(); print(1)", "NameError"),
+    "builtins": (
+        (
+            "import builtins\nfor name in ('len', 'isinstance', 'open', 'print'):\n"
+            "    delattr(builtins, name)\nprint(1)"
+        ),
+        "NameError",
+    ),
+    "no-builtins": ("import builtins; vars(builtins).clear(); print(1)", PluginTrapError),
     "modules": ("import sys; sys.modules.clear(); import json", "Error"),
     "os-exit": ("import os; os._exit(0)", "PermissionError"),
     "abort": ("import os; os.abort()", "PermissionError"),
