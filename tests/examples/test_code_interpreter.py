@@ -296,10 +296,13 @@ async def test_what_is_not_allowed_does_not_run(interpreter: LoadedToolExecutor)
 async def test_files_go_in_and_out(interpreter: LoadedToolExecutor) -> None:
     code = """
         import os
-        data = open("in/numbers.txt").read().split()
+        with open("in/numbers.txt") as file:
+            data = file.read().split()
         os.makedirs("out/deep")
-        open("out/deep/sum.txt", "w").write(str(sum(map(int, data))))
-        open("changed.bin", "ab").write(b"!")
+        with open("out/deep/sum.txt", "w") as file:
+            file.write(str(sum(map(int, data))))
+        with open("changed.bin", "ab") as file:
+            file.write(b"!")
         print(sorted(os.listdir()))
     """
     files = {"in/numbers.txt": b"1 2 3\n", "changed.bin": b"\0\xff", "kept.bin": b"\0" * 1000}
