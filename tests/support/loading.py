@@ -29,7 +29,6 @@ from orchestrator_plugin_sdk import PluginContext, PluginExport, PluginType, loa
 
 from .building import REPOSITORY, built
 
-EXAMPLES = REPOSITORY / "guest-examples"
 PROBES = REPOSITORY / "tests" / "conformance" / "plugins"
 
 
