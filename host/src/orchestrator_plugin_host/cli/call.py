@@ -28,9 +28,14 @@ from ..policy import Policy, read_policy
 from ..settings import HostSettings, Tier
 from .arguments import arguments_of, limits_from, method_named, read_json
 from .output import (
+    BuiltSource,
+    ConfigOption,
     JsonOption,
+    MethodName,
+    NativeOption,
     Output,
     PolicyOption,
+    RequestOption,
     TierOption,
     UsageError,
     WasiOption,
@@ -42,25 +47,10 @@ from .sources import is_fresh, to_load
 
 
 def call(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE_OR_DIR_OR_ENTRYPOINT",
-            help="A component, a built source folder, or an installed entry point.",
-        ),
-    ],
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="generate, embed_texts, …")],
-    request: Annotated[
-        str,
-        typer.Option(
-            metavar="JSON|@FILE|-",
-            help="The method's arguments by name, as a JSON object; for generate, stream and "
-            "execute the fields of the request may stand there themselves.",
-        ),
-    ] = "{}",
-    config: Annotated[
-        str, typer.Option(metavar="JSON|@FILE|-", help="What the plugin is configured with.")
-    ] = "{}",
+    source: BuiltSource,
+    method: MethodName,
+    request: RequestOption = "{}",
+    config: ConfigOption = "{}",
     limit: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A limit, like fuel=1000000000. Repeatable."),
@@ -68,9 +58,7 @@ def call(
     tier: TierOption = None,
     wasi: WasiOption = None,
     policy: PolicyOption = None,
-    native: Annotated[
-        bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
-    ] = False,
+    native: NativeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Call one method of a plugin. What the plugin logs goes to stderr."""

@@ -43,6 +43,28 @@ PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="What plugins are granted: a policy file."),
 ]
+BuiltSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE_OR_DIR_OR_ENTRYPOINT",
+        help="A component, a built source folder, or an installed entry point.",
+    ),
+]
+MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="generate, embed_texts, …")]
+RequestOption = Annotated[
+    str,
+    typer.Option(
+        metavar="JSON|@FILE|-",
+        help="The method's arguments by name, as a JSON object; for generate, stream and "
+        "execute the fields of the request may stand there themselves.",
+    ),
+]
+ConfigOption = Annotated[
+    str, typer.Option(metavar="JSON|@FILE|-", help="What the plugin is configured with.")
+]
+NativeOption = Annotated[
+    bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
+]
 CacheOption = Annotated[
     str | None,
     typer.Option(

@@ -24,7 +24,17 @@ from ..settings import HostSettings, Tier
 from ..suggesting import Suggestion, suggest
 from .arguments import arguments_of, method_named, read_json
 from .call import NoteLogger
-from .output import JsonOption, Output, PolicyOption, UsageError
+from .output import (
+    BuiltSource,
+    ConfigOption,
+    JsonOption,
+    MethodName,
+    NativeOption,
+    Output,
+    PolicyOption,
+    RequestOption,
+    UsageError,
+)
 from .running import run
 from .sources import to_load
 
@@ -48,20 +58,10 @@ def check(
 
 @policy.command("suggest")
 def suggest_policy(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE_OR_DIR_OR_ENTRYPOINT",
-            help="A component, a built source folder, or an installed entry point.",
-        ),
-    ],
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="generate, embed_texts, …")],
-    request: Annotated[
-        str, typer.Option(metavar="JSON|@FILE|-", help="The method's arguments, as for `call`.")
-    ] = "{}",
-    config: Annotated[
-        str, typer.Option(metavar="JSON|@FILE|-", help="What the plugin is configured with.")
-    ] = "{}",
+    source: BuiltSource,
+    method: MethodName,
+    request: RequestOption = "{}",
+    config: ConfigOption = "{}",
     policy_path: PolicyOption = None,
     address: Annotated[
         list[str] | None,
@@ -70,9 +70,7 @@ def suggest_policy(
             help="A loopback or private address that may be reached, like 127.0.0.1. Repeatable.",
         ),
     ] = None,
-    native: Annotated[
-        bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
-    ] = False,
+    native: NativeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run one method in audit mode and print the least policy and manifest that it used.
