@@ -31,7 +31,18 @@ LAYERS: dict[str, set[str]] = {
     "calls": {"courier", "errors", "limits", "reach"},
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
-    "capabilities": {"admission", "audit", "calls", "errors", "limits", "policy", "reach"},
+    "capabilities": {
+        "admission",
+        "audit",
+        "calls",
+        "component_file",
+        "config",
+        "errors",
+        "limits",
+        "policy",
+        "reach",
+        "settings",
+    },
     "sandbox": {
         "calls",
         "component_file",
@@ -66,7 +77,17 @@ LAYERS["host"] = {
 }
 LAYERS["__init__"] = {*LAYERS["host"], "host"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}
-LAYERS["cli"] = {*LAYERS["__init__"], "__init__", "build", "hostile", "schemas"}
+LAYERS["granting"] = {"policy"}
+LAYERS["suggesting"] = {"capabilities", "policy"}
+LAYERS["cli"] = {
+    *LAYERS["__init__"],
+    "__init__",
+    "build",
+    "granting",
+    "hostile",
+    "schemas",
+    "suggesting",
+}
 
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {

@@ -41,7 +41,9 @@ class InstancePool:
     @asynccontextmanager
     async def borrowed(self, call: Call) -> AsyncIterator[Instance]:
         """An instance for as long as the context is open. Waits while all are lent."""
-        async with self._places:
+        with call.queuing():
+            await self._places.acquire()
+        try:
             instance = self._idle.pop() if self._idle else await self._make()
             try:
                 yield instance
@@ -51,6 +53,8 @@ class InstancePool:
                 else:
                     with anyio.CancelScope(shield=True):
                         await self._give_up(instance, call)
+        finally:
+            self._places.release()
 
     async def _give_up(self, instance: Instance, call: Call) -> None:
         try:

@@ -96,9 +96,11 @@ class Secrets:
     def _value(self, reference: str) -> str:
         return self._secrets[self._names[reference]].value
 
-    def scrub(self, text: str) -> str:
-        """The text without the values."""
-        return self.scrubber.text(text)
+    def scrub(self, document: Any) -> Any:
+        """A document, or a text, without the values."""
+        if not self._secrets:
+            return document
+        return _map_texts(document, self.scrubber.text)
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(sorted(self._secrets)) or 'none'}>"
@@ -169,11 +171,27 @@ class Scrubber:
         """How many bytes at the end may be the beginning of a value."""
         longest = 0
         for spelling in self._spellings:
-            for length in range(min(len(spelling) - 1, len(data)), longest, -1):
-                if data.endswith(spelling[:length]):
-                    longest = length
+            at = max(len(data) - len(spelling) + 1, 0)
+            # By the first byte: a long value is not tried at each of its lengths.
+            while (at := data.find(spelling[:1], at, len(data) - longest)) >= 0:
+                if spelling.startswith(data[at:]):
+                    longest = len(data) - at
                     break
+                at += 1
         return longest
+
+    def up_to(self, data: bytes, end: int) -> tuple[bytes, int]:
+        """The bytes up to `end` without the values that begin there, and where those end."""
+        made, at = [], 0
+        for found in self._pattern.finditer(data) if self._pattern is not None else ():
+            if found.start() >= end:
+                break
+            made += [data[at : found.start()], SCRUBBED.encode()]
+            at = found.end()
+        if at < end:
+            made.append(data[at:end])
+            at = end
+        return b"".join(made), at
 
     def stream(self) -> ScrubbedStream:
         """For a body that comes in pieces."""
@@ -190,10 +208,11 @@ class ScrubbedStream:
 
     def feed(self, piece: bytes) -> bytes:
         """What can be given of what has come."""
-        data = self._scrubber.data(self._rest + piece)
-        held = self._scrubber.held_back(data)
-        self._rest = data[len(data) - held :]
-        return data[: len(data) - held]
+        data = self._rest + piece
+        # Before values are taken out: one that is whole may be the beginning of a longer one.
+        made, at = self._scrubber.up_to(data, len(data) - self._scrubber.held_back(data))
+        self._rest = data[at:]
+        return made
 
     def end(self) -> bytes:
         """What was held back."""

@@ -15,6 +15,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -36,7 +37,11 @@ TierOption = Annotated[
     typer.Option("--tier", help="Where the component runs: on a thread, or in its own process."),
 ]
 WasiOption = Annotated[
-    WasiLevel, typer.Option("--wasi", help="What of WASI the component may import.")
+    WasiLevel | None, typer.Option("--wasi", help="What of WASI the component may import.")
+]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="What plugins are granted: a policy file."),
 ]
 CacheOption = Annotated[
     str | None,
