@@ -3,8 +3,8 @@
     python benchmarks/interpreter.py [--json] [--runs N]
 
 One table: `print(1 + 1)`, by the example `code-interpreter` in each tier, each time in an instance
-of its own, and by `subprocess.run([sys.executable, "-c", …])`, which is no sandbox. All in one run, in
-turn, so that what else the machine does comes to each of them.
+of its own, and by `subprocess.run([sys.executable, "-c", …])`, which is no sandbox. All in one
+run, in turn, so that what else the machine does comes to each of them.
 
 Machines differ: the ratio to the process is what to go by. With `-I -S` a process starts with less
 of Python than a program finds in the sandbox.
