@@ -61,7 +61,7 @@ schemas:
 
 # Resolve and pin the dependencies anew
 lock:
-    printf './sdk-python\n./host[build]\n' | uv pip compile - --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package orchestrator-plugin-sdk --no-emit-package orchestrator-plugin-host --output-file requirements.lock
+    printf './sdk-python\n./host[build,zig]\n' | uv pip compile - --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package orchestrator-plugin-sdk --no-emit-package orchestrator-plugin-host --output-file requirements.lock
 
 # Remove what was built, and the environment
 clean:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
-from support.building import BUILD, REPOSITORY, built
+from support.building import BUILD, EXAMPLES, NATIVE_ONLY, built
 
 CACHE_BYTES = 1 << 30
 """What the cache of compiled components may grow to: a Python guest is 40 MB of it."""
@@ -37,5 +37,5 @@ def cache_directory() -> Path:
 @pytest.fixture(scope="session")
 def example_components() -> dict[str, Path]:
     """The example plugins' components, by name."""
-    folders = (REPOSITORY / "guest-examples").iterdir()
-    return {folder.name: built(folder) for folder in folders if (folder / "plugin.toml").is_file()}
+    folders = [folder for folder in EXAMPLES.iterdir() if (folder / "plugin.toml").is_file()]
+    return {folder.name: built(folder) for folder in folders if folder.name not in NATIVE_ONLY}

@@ -28,8 +28,9 @@ from orchestrator_plugin_sdk import (
     load_plugin,
     load_project,
 )
+from support.building import EXAMPLES
 
-from .conftest import EXAMPLES, Plugins
+from .conftest import Plugins
 
 pytestmark = pytest.mark.anyio
 

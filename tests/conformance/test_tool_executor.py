@@ -30,8 +30,9 @@ from orchestrator_plugin_sdk import (
     load_project,
     to_document,
 )
+from support.building import EXAMPLES
 
-from .conftest import EXAMPLES, Plugins
+from .conftest import Plugins
 
 pytestmark = pytest.mark.anyio
 

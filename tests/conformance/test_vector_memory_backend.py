@@ -1,9 +1,12 @@
-"""Vector memory backends: items, queries, filters, and the example `memory-vectors`."""
+"""Vector memory backends: what crosses the boundary, and every example, by the same tests."""
 
 from __future__ import annotations
 
 import array
-from collections.abc import Callable
+import math
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +14,13 @@ from orchestrator_plugin_host import (
     DocumentTooLargeError,
     Limits,
     LoadedVectorMemoryBackend,
+    PluginAbortedError,
+    PluginInitError,
     PluginInputError,
     PluginOutputError,
 )
 from orchestrator_plugin_sdk import (
+    AbortController,
     ErrorKind,
     FieldCondition,
     LogEvent,
@@ -29,6 +35,7 @@ from orchestrator_plugin_sdk import (
     VectorQueryResult,
     to_document,
 )
+from support.backends import LASTING, ROWS, Stores
 
 from .conftest import Plugins
 
@@ -53,7 +60,16 @@ async def probe(plugins: Plugins, **how: Any) -> LoadedVectorMemoryBackend:
     return loaded
 
 
-# The example.
+# The examples.
+
+
+@pytest.fixture(params=ROWS.values(), ids=ROWS)
+async def stores(
+    request: pytest.FixtureRequest, anyio_backend: str, cache_directory: Path
+) -> AsyncIterator[Stores]:
+    """Every example in every place that it runs in."""
+    async with Stores(*request.param, cache_directory) as opened:
+        yield opened
 
 
 ITEMS = (
@@ -69,8 +85,8 @@ async def ids(backend: LoadedVectorMemoryBackend, *args: Any, **how: Any) -> lis
     return [result.id for result in await backend.query(*args, **how)]
 
 
-async def test_memory_keeps_and_finds(plugins: Plugins) -> None:
-    backend = await plugins.example("memory-vectors")
+async def test_it_keeps_and_finds(stores: Stores) -> None:
+    backend = await stores.open()
     await backend.upsert("repo", ITEMS)
     results = await backend.query("repo", [1, 0.25], 2)
     assert results == (
@@ -81,12 +97,12 @@ async def test_memory_keeps_and_finds(plugins: Plugins) -> None:
     assert await ids(backend, "repo", [0, 1], 9) == ["north", "north-east", "east", "west"]
     assert await backend.query("other", [1, 0], 5) == ()
     assert await backend.info() == VectorBackendInfo(
-        "memory-vectors", 2, supports_filters=True, item_count=4
+        stores.backend.name, 2, supports_filters=True, item_count=4
     )
 
 
-async def test_memory_replaces_deletes_and_wipes(plugins: Plugins) -> None:
-    backend = await plugins.example("memory-vectors", {"dims": 2})
+async def test_it_replaces_deletes_and_wipes(stores: Stores) -> None:
+    backend = await stores.open({"dims": 2})
     await backend.upsert("a", ITEMS)
     await backend.upsert("b", ITEMS[:1])
     await backend.upsert("a", [{"id": "east", "vector": [0, -1], "text": "South"}])
@@ -101,8 +117,8 @@ async def test_memory_replaces_deletes_and_wipes(plugins: Plugins) -> None:
     assert (await backend.info()).item_count == 1
 
 
-async def test_memory_takes_all_or_none(plugins: Plugins) -> None:
-    backend = await plugins.example("memory-vectors", {"dims": 2})
+async def test_it_takes_all_or_none(stores: Stores) -> None:
+    backend = await stores.open({"dims": 2})
     with pytest.raises(PluginCallError) as caught:
         await backend.upsert("repo", [ITEMS[0], VectorItem("bad", Vector([1, 2, 3]))])
     assert caught.value.kind is ErrorKind.INVALID_REQUEST
@@ -146,28 +162,26 @@ FILTERS: dict[str, tuple[VectorQueryFilter, list[str]]] = {
 
 
 @pytest.mark.parametrize(("filter_", "found"), FILTERS.values(), ids=FILTERS)
-async def test_memory_filters(
-    filter_: VectorQueryFilter, found: list[str], plugins: Plugins
-) -> None:
-    backend = await plugins.example("memory-vectors")
+async def test_it_filters(filter_: VectorQueryFilter, found: list[str], stores: Stores) -> None:
+    backend = await stores.open()
     await backend.upsert("repo", ITEMS)
     for given in (filter_, to_document(filter_)):
         assert sorted(await ids(backend, "repo", [1, 0], 9, filter=given)) == found
 
 
 @pytest.mark.parametrize("form", VECTOR_FORMS.values(), ids=VECTOR_FORMS)
-async def test_memory_takes_vectors_in_any_form(
-    form: Callable[[list[float]], Any], plugins: Plugins
+async def test_it_takes_vectors_in_any_form(
+    form: Callable[[list[float]], Any], stores: Stores
 ) -> None:
-    backend = await plugins.example("memory-vectors")
+    backend = await stores.open()
     await backend.upsert("repo", [VectorItem("one", form([1.0, 0.5]))])
     await backend.upsert("repo", [{"id": "other", "vector": form([-0.5, 1.0])}])
     (result,) = await backend.query("repo", form([-0.5, 1.0]), 1)
     assert (result.id, result.score) == ("other", pytest.approx(1))
 
 
-async def test_memory_keeps_no_hold_on_the_callers_objects(plugins: Plugins) -> None:
-    backend = await plugins.example("memory-vectors")
+async def test_it_keeps_no_hold_on_the_callers_objects(stores: Stores) -> None:
+    backend = await stores.open()
     metadata: dict[str, Any] = {"tags": ["a"]}
     await backend.upsert("repo", [VectorItem("one", Vector([1]), metadata)])
     metadata["tags"].append("b")
@@ -178,14 +192,162 @@ async def test_memory_keeps_no_hold_on_the_callers_objects(plugins: Plugins) -> 
     assert again.metadata == {"tags": ["a"]}
 
 
-async def test_memory_lasts_as_long_as_it_is_loaded(plugins: Plugins) -> None:
-    one, other = await plugins.example("memory-vectors"), await plugins.example("memory-vectors")
+async def test_stores_do_not_mix(stores: Stores) -> None:
+    one, other = await stores.open(), await stores.open(store="other")
     for number in range(20):
         await one.upsert("repo", [VectorItem(str(number), Vector([number, 1]))])
     assert len(await one.query("repo", [1, 1], 100)) == 20
     assert await other.query("repo", [1, 1], 100) == ()
     await one.shutdown()
     assert (await other.info()).item_count == 0
+
+
+async def test_what_is_found_is_exact(stores: Stores) -> None:
+    backend = await stores.open()
+    chance = random.Random(1)
+    for dims in (1, 3, 4, 17, 64):
+        store = await stores.open(store=f"{dims}") if dims > 1 else backend
+        vectors = {f"{n:03}": Vector([chance.gauss(0, 1) for _ in range(dims)]) for n in range(700)}
+        await store.upsert("repo", [VectorItem(name, one) for name, one in vectors.items()])
+        query = Vector([chance.gauss(0, 1) for _ in range(dims)])
+
+        def cosine(one: Vector, query: Vector = query) -> float:
+            dot = math.fsum(a * b for a, b in zip(one, query, strict=True))
+            return dot / (math.hypot(*one) * math.hypot(*query))
+
+        scores = {name: cosine(one) for name, one in vectors.items()}
+        for top_k in (1, 10, 1000):
+            results = await store.query("repo", query, top_k)
+            if dims > 1:  # of one number, all angles are the same
+                wanted = sorted(scores, key=lambda name: -scores[name])
+                assert [one.id for one in results] == wanted[:top_k]
+            assert [one.score for one in results] == pytest.approx(
+                [scores[one.id] for one in results], abs=1e-12
+            )
+
+
+async def test_equal_scores_come_by_id(stores: Stores) -> None:
+    backend = await stores.open()
+    names = [f"{n:04}" for n in range(300)] + ["", "A", "a", "ż", "漢", "🦊", "\0"]
+    items = [VectorItem(name, Vector([2.0 ** (len(name) % 3), 0])) for name in names]
+    random.Random(1).shuffle(items)
+    await backend.upsert("repo", items)
+    wanted = sorted(names)
+    for top_k in (1, 7, 150, len(names)):
+        assert await ids(backend, "repo", [3, 0], top_k) == wanted[:top_k]
+
+
+async def test_zero_vectors_score_nought(stores: Stores) -> None:
+    backend = await stores.open()
+    given = {"zero": [0, 0], "ahead": [1, 0], "behind": [-1, 0]}
+    await backend.upsert("repo", [VectorItem(name, Vector(one)) for name, one in given.items()])
+    assert await ids(backend, "repo", [1, 0], 9) == ["ahead", "zero", "behind"]
+    results = await backend.query("repo", [0, 0], 9)
+    assert [(one.id, one.score) for one in results] == [("ahead", 0), ("behind", 0), ("zero", 0)]
+    assert await ids(backend, "repo", [0, 0], 9, filter={"min_score": 0.1}) == []
+    assert await ids(backend, "repo", [1, 0], 9, filter={"min_score": 0}) == ["ahead", "zero"]
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-9, 1.0, 1e18, 3e38])
+async def test_scores_at_the_ends_of_float32(scale: float, stores: Stores) -> None:
+    backend = await stores.open()
+    vectors = {"same": [1, 1, 1], "near": [1, 1, 0], "against": [-1, -1, -1]}
+    items = [VectorItem(name, Vector([n * scale for n in v])) for name, v in vectors.items()]
+    await backend.upsert("repo", [*items, VectorItem("one", Vector([1, 0, 0]))])
+    results = await backend.query("repo", [scale] * 3, 9)
+    assert [one.id for one in results] == ["same", "near", "one", "against"]
+    wanted = [1, math.sqrt(2 / 3), math.sqrt(1 / 3), -1]
+    assert [one.score for one in results] == pytest.approx(wanted, abs=1e-9)
+    assert all(-1 <= one.score <= 1 for one in results)
+
+
+async def test_the_last_of_a_batch_wins(stores: Stores) -> None:
+    backend = await stores.open()
+    await backend.upsert(
+        "repo", [VectorItem("a", Vector([1, n]), {"n": n}, str(n)) for n in range(3)]
+    )
+    (result,) = await backend.query("repo", [1, 2], 9)
+    assert (result.metadata, result.text, result.score) == ({"n": 2}, "2", pytest.approx(1))
+    assert (await backend.info()).item_count == 1
+
+
+async def test_the_first_item_fixes_the_dims_of_all_repositories(stores: Stores) -> None:
+    backend = await stores.open()
+    assert (await backend.info()).dims == 0
+    assert await backend.query("repo", [1, 2, 3], 9) == ()
+    await backend.upsert("repo", [])
+    assert (await backend.info()).dims == 0
+    with pytest.raises(PluginCallError, match="has 0 dims, this backend keeps vectors of at least"):
+        await backend.upsert("repo", [VectorItem("a", Vector())])
+    await backend.upsert("repo", ITEMS)
+    await backend.wipe_repo("repo")
+    assert (await backend.info()).dims == 2
+    with pytest.raises(PluginCallError, match="'b' has 3 dims"):
+        await backend.upsert("other", [VectorItem("b", Vector([1, 2, 3]))])
+
+
+async def test_an_aborted_query_ends(stores: Stores) -> None:
+    backend = await stores.open()
+    await backend.upsert("repo", ITEMS)
+    controller = AbortController()
+    controller.abort()
+    with pytest.raises((PluginCallError, PluginAbortedError)):
+        await backend.query("repo", [1, 0], 1, PluginContext(abort_signal=controller.signal))
+    assert len(await backend.query("repo", [1, 0], 9)) == 4
+
+
+async def test_health_says_what_is_kept(stores: Stores) -> None:
+    backend = await stores.open()
+    await backend.upsert("a", ITEMS)
+    await backend.upsert("b", ITEMS[:1])
+    health = await backend.health_check()
+    assert (health.healthy, health.message) == (True, "5 items in 2 repositories")
+    assert health.details.items() >= {"items": 5, "repos": 2, "dims": 2}.items()
+
+
+@pytest.fixture(params=LASTING.values(), ids=LASTING)
+async def lasting(
+    request: pytest.FixtureRequest, anyio_backend: str, cache_directory: Path
+) -> AsyncIterator[Stores]:
+    """The examples that keep their items."""
+    async with Stores(*request.param, cache_directory) as opened:
+        yield opened
+
+
+async def test_what_is_kept_is_there_the_next_time(lasting: Stores) -> None:
+    backend = await lasting.open()
+    repositories = ["", "a/b", "../..", "🗂", "x" * 500]
+    for repository in repositories:
+        await backend.upsert(repository, ITEMS)
+    await backend.upsert("a/b", [VectorItem("east", Vector([0, -1]), {"new": None}, "South")])
+    await backend.delete_by_ids("🗂", ["north", "nowhere"])
+    await backend.wipe_repo("")
+    found = [await backend.query(one, [1, 0.5], 9) for one in repositories]
+    info = await backend.info()
+    for _ in range(3):
+        await backend.shutdown()
+        backend = await lasting.open()
+        assert [await backend.query(one, [1, 0.5], 9) for one in repositories] == found
+        assert await backend.info() == info
+    assert info.item_count == 4 + 4 + 3 + 4
+    assert found[0] == ()
+    for repository in repositories:
+        await backend.wipe_repo(repository)
+    await backend.shutdown()
+    backend = await lasting.open()
+    assert (await backend.info()).item_count == 0
+    with pytest.raises(PluginCallError, match="'b' has 3 dims"):
+        await backend.upsert("other", [VectorItem("b", Vector([1, 2, 3]))])
+
+
+async def test_config_that_contradicts_what_is_kept_is_refused(lasting: Stores) -> None:
+    backend = await lasting.open({"dims": 2})
+    await backend.upsert("repo", ITEMS)
+    await backend.shutdown()
+    with pytest.raises(PluginInitError, match="the config key dims is 3, what is kept has 2"):
+        await lasting.open({"dims": 3})
+    backend = await lasting.open({"dims": 2})
+    assert (await backend.info()).item_count == 4
 
 
 # Arguments.

@@ -20,7 +20,8 @@ LAYERS: dict[str, set[str]] = {
     "wit": set(),
     "documents": set(),
     "schemas": set(),
-    "component_file": {"errors"},
+    "binary": {"errors"},
+    "component_file": {"binary", "errors"},
     "limits": {"errors"},
     "policy": {"errors", "limits"},
     "settings": {"limits", "policy"},
@@ -53,7 +54,17 @@ LAYERS: dict[str, set[str]] = {
         "settings",
         "wit",
     },
-    "build": {"admission", "component_file", "errors", "policy", "wit"},
+    "componentize": {"binary", "errors", "wit"},
+    "toolchain": {"errors"},
+    "build": {
+        "admission",
+        "component_file",
+        "componentize",
+        "errors",
+        "policy",
+        "toolchain",
+        "wit",
+    },
 }
 LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission", "capabilities", "reach"}
 LAYERS["handles"] = {

@@ -13,7 +13,10 @@ from orchestrator_plugin_host.wit import wit_directory
 from orchestrator_plugin_sdk import read_project
 
 REPOSITORY = Path(__file__).parents[2]
+EXAMPLES = REPOSITORY / "guest-examples"
 BUILD = REPOSITORY / "build"
+NATIVE_ONLY = frozenset({"sqlite-vectors"})
+"""Examples that no component can be made of."""
 
 
 def built(folder: Path) -> Path:
@@ -39,11 +42,14 @@ def built(folder: Path) -> Path:
 def _changed_at(folder: Path) -> float:
     """When the youngest of a component's sources was changed."""
     sdk = Path(str(orchestrator_plugin_sdk.__file__)).parent
+    host = Path(orchestrator_plugin_host.build.__file__).parent
     sources = [
         *folder.glob("*.toml"),
-        *folder.rglob("*.py"),
+        *(path for kind in ("py", "zig", "c") for path in folder.rglob(f"*.{kind}")),
         *sdk.rglob("*.py"),
         *wit_directory().glob("*.wit"),
-        Path(orchestrator_plugin_host.build.__file__),
+        host / "build.py",
+        host / "toolchain.py",
+        *(host / "componentize").glob("*.py"),
     ]
     return max(path.stat().st_mtime for path in sources)

@@ -27,9 +27,8 @@ from orchestrator_plugin_host import HostSettings, LoadedPlugin, PluginHost
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import PluginContext, PluginExport, PluginType, load_project
 
-from .building import REPOSITORY, built
+from .building import EXAMPLES, REPOSITORY, built
 
-EXAMPLES = REPOSITORY / "guest-examples"
 PROBES = REPOSITORY / "tests" / "conformance" / "plugins"
 
 

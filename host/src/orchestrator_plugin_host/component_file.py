@@ -15,12 +15,9 @@ from typing import Any
 from orchestrator_plugin_sdk import DocumentError, PluginManifest, pack, to_document, unpack
 from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
 
+from .binary import COMPONENT, MAGIC, MODULE, Cursor, section, sized
 from .errors import InvalidComponentError
 
-_MAGIC = b"\0asm"
-_MODULE = b"\x01\x00\x00\x00"
-_COMPONENT = b"\x0d\x00\x01\x00"
-_MAX_NAME = 4096
 _MAX_NESTING = 16
 _MAX_SECTIONS = 100_000
 _MAX_ITEMS = 1_000
@@ -75,41 +72,8 @@ class ComponentFile:
             raise InvalidComponentError(f"the component's manifest {error}") from None
 
 
-class _Bytes:
-    """A cursor over some of the file, that never leaves it."""
-
-    def __init__(self, data: bytes, at: int, end: int) -> None:
-        self.data, self.at, self.end = data, at, end
-
-    def byte(self) -> int:
-        if self.at >= self.end:
-            raise InvalidComponentError("the component is truncated or malformed")
-        self.at += 1
-        return self.data[self.at - 1]
-
-    def unsigned(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-            if shift > 28:
-                raise InvalidComponentError("the component is malformed: a number is too long")
-        if value > 0xFFFFFFFF:
-            raise InvalidComponentError("the component is malformed: a number is too large")
-        return value
-
-    def take(self, length: int) -> _Bytes:
-        if length > self.end - self.at:
-            raise InvalidComponentError("the component is truncated or malformed")
-        piece = _Bytes(self.data, self.at, self.at + length)
-        self.at += length
-        return piece
-
-    def rest(self) -> bytes:
-        return self.data[self.at : self.end]
+class _Bytes(Cursor):
+    """Reads what components alone have."""
 
     def count(self) -> int:
         count = self.unsigned()
@@ -118,15 +82,6 @@ class _Bytes:
                 f"the component imports or exports {count:,} things at once; {_MAX_ITEMS:,} may be"
             )
         return count
-
-    def name(self) -> str:
-        length = self.unsigned()
-        if length > _MAX_NAME:
-            raise InvalidComponentError("the component is malformed: a name is too long")
-        try:
-            return self.take(length).rest().decode("utf-8")
-        except UnicodeDecodeError:
-            raise InvalidComponentError("the component is malformed: a name isn't UTF-8") from None
 
     def extern_name(self) -> str:
         kind = self.byte()
@@ -148,11 +103,6 @@ class _Bytes:
         elif sort != 3 or self.byte() == 0:
             self.unsigned()
         return _SORTS[sort]
-
-
-def _sections(data: _Bytes) -> Iterator[tuple[int, _Bytes]]:
-    while data.at < data.end:
-        yield data.byte(), data.take(data.unsigned())
 
 
 def _imports(body: _Bytes) -> Iterator[tuple[str, str]]:
@@ -179,15 +129,15 @@ def _count(data: _Bytes, into: Contents, depth: int) -> None:
     if depth > _MAX_NESTING:
         raise InvalidComponentError(f"the component nests deeper than {_MAX_NESTING} levels")
     header = data.take(8).rest()
-    if header[4:] == _MODULE:
+    if header[4:] == MODULE:
         into.modules += 1
-    for kind, body in _sections(data):
+    for kind, body in data.sections():
         into.sections += 1
         if into.sections > _MAX_SECTIONS:  # reading them takes time, too
             raise InvalidComponentError(f"the component has more than {_MAX_SECTIONS:,} sections")
         if kind == 0:
             body.name()  # that it can be read: `without_names` reads it later
-        elif header[4:] == _COMPONENT:
+        elif header[4:] == COMPONENT:
             if kind in (1, 4):
                 _count(body, into, depth + 1)
         elif kind == 3:
@@ -204,19 +154,19 @@ def read_component(data: bytes) -> ComponentFile:
     Raises `InvalidComponentError` for what isn't one: another format, WAT text, a core module, a
     truncated or malformed file.
     """
-    if data[:4] != _MAGIC:
+    if data[:4] != MAGIC:
         hint = ""
         if data.lstrip()[:1] == b"(":
             hint = ": this looks like WebAssembly text; assemble it first"
         elif not data:
             hint = ": it is empty"
         raise InvalidComponentError(f"the file is not WebAssembly{hint}")
-    if data[4:8] == _MODULE:
+    if data[4:8] == MODULE:
         raise InvalidComponentError(
             "the file is a core WebAssembly module, not a component: "
             "make a component of it with your toolchain"
         )
-    if data[4:8] != _COMPONENT:
+    if data[4:8] != COMPONENT:
         raise InvalidComponentError(
             f"the file is of an unknown WebAssembly version ({data[4:8].hex() or 'none'})"
         )
@@ -225,7 +175,7 @@ def read_component(data: bytes) -> ComponentFile:
     imports: list[tuple[str, str]] = []
     exports: list[tuple[str, str]] = []
     custom: list[tuple[str, bytes]] = []
-    for kind, body in _sections(_Bytes(data, 8, len(data))):
+    for kind, body in _Bytes(data, 8, len(data)).sections():
         if kind == 0:
             custom.append((body.name(), body.rest()))
         elif kind == 10:
@@ -264,8 +214,7 @@ def with_manifest(data: bytes, manifest: PluginManifest) -> bytes:
         raise InvalidComponentError(
             f"the manifest has {len(document):,} bytes, it may have {_MAX_MANIFEST_BYTES:,}"
         )
-    section = _unsigned(len(name)) + name + document
-    return b"".join([*kept, b"\0", _unsigned(len(section)), section])
+    return b"".join([*kept, section(0, sized(name) + document)])
 
 
 def without_names(data: bytes) -> bytes:
@@ -282,19 +231,11 @@ def _without_names(data: _Bytes, depth: int) -> bytes:
         raise InvalidComponentError(f"the component nests deeper than {_MAX_NESTING} levels")
     header = data.take(8).rest()
     kept = [header]
-    for kind, body in _sections(data):
+    for kind, body in data.sections():
         content = body.rest()
-        if header[4:] == _COMPONENT and kind in (1, 4):
+        if header[4:] == COMPONENT and kind in (1, 4):
             content = _without_names(body, depth + 1)
         elif kind == 0 and body.name() in ("name", "component-name"):
             continue
-        kept += [bytes([kind]), _unsigned(len(content)), content]
+        kept.append(section(kind, content))
     return b"".join(kept)
-
-
-def _unsigned(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*encoded, value])

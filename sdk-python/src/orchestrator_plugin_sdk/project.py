@@ -22,7 +22,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from .errors import DocumentError, PluginValidationError
@@ -33,20 +33,26 @@ from .schema import from_document
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """How a plugin is made: `entry` is `module:callable`, the module beside `plugin.toml`."""
+    """How a plugin is made. Of Python, `entry` is `module:callable`, the module beside
+    `plugin.toml`; of Zig and C it is the source file, by its path from there."""
 
-    language: Literal["python"]
+    language: Literal["python", "zig", "c"]
     entry: str
 
     @property
     def module(self) -> str:
-        """The module part of `entry`."""
+        """The module part of a Python plugin's `entry`."""
         return self.entry.partition(":")[0]
 
     @property
     def attribute(self) -> str:
-        """The callable part of `entry`."""
+        """The callable part of a Python plugin's `entry`."""
         return self.entry.partition(":")[2]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether there is nothing to run before it is built."""
+        return self.language != "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,23 @@ def read_project(directory: Path | str) -> PluginProject:
         settings: BuildSettings = from_document(BuildSettings, build, "build")
     except DocumentError as error:
         raise PluginValidationError(f"{path} is not valid: [build]", error.problems) from None
-    if not settings.module.isidentifier() or not settings.attribute.isidentifier():
+    if wrong := _wrong_entry(settings):
         raise PluginValidationError(
-            f"{path} is not valid: build.entry is 'module:callable', got {settings.entry!r}"
+            f"{path} is not valid: build.entry is {wrong}, got {settings.entry!r}"
         )
     return PluginProject(directory, manifest, settings)
+
+
+def _wrong_entry(settings: BuildSettings) -> str | None:
+    """What `entry` should have been; none if it is."""
+    if not settings.compiled:
+        valid = settings.module.isidentifier() and settings.attribute.isidentifier()
+        return None if valid else "'module:callable'"
+    entry = PurePosixPath(settings.entry)
+    valid = entry.suffix == f".{settings.language}" and not entry.is_absolute()
+    if valid and ".." not in entry.parts:
+        return None
+    return f"the path of a .{settings.language} file in the plugin's folder"
 
 
 @contextmanager
@@ -122,6 +140,12 @@ def load_project(directory: Path | str) -> PluginExport[Plugin]:
     Raises `PluginValidationError`, also for whatever importing it raises.
     """
     project = read_project(directory)
+    if project.build.compiled:
+        raise PluginValidationError(
+            f"the plugin in {project.directory} is written in {project.build.language.title()}, "
+            "which runs as a component alone: build it with "
+            f"`orchestrator-plugin build {project.directory}`, and load that"
+        )
     path = project.directory / f"{project.build.module}.py"
     name = f"_orchestrator_plugin_{project.manifest.name.replace('-', '_')}_{project.build.module}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -29,6 +29,7 @@ SCRUBBED: Final = "[secret]"
 _LEAST: Final = 6
 """Characters of a value: shorter ones are found everywhere."""
 _MOST: Final = 65_536
+_PROBE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +172,17 @@ class Scrubber:
         """How many bytes at the end may be the beginning of a value."""
         longest = 0
         for spelling in self._spellings:
-            at = max(len(data) - len(spelling) + 1, 0)
-            # By the first byte: a long value is not tried at each of its lengths.
-            while (at := data.find(spelling[:1], at, len(data) - longest)) >= 0:
+            # A long value is looked for by its first few bytes, not at each of its lengths.
+            probe, at = spelling[:_PROBE], max(len(data) - len(spelling) + 1, 0)
+            while (at := data.find(probe, at)) >= 0:
                 if spelling.startswith(data[at:]):
-                    longest = len(data) - at
+                    longest = max(longest, len(data) - at)
                     break
                 at += 1
+            for length in range(min(_PROBE, len(spelling), len(data) + 1) - 1, longest, -1):
+                if data.endswith(spelling[:length]):
+                    longest = length
+                    break
         return longest
 
     def up_to(self, data: bytes, end: int) -> tuple[bytes, int]:

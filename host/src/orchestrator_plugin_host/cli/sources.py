@@ -30,7 +30,8 @@ def is_fresh(directory: Path, component: Path) -> bool:
         return False
     sources = [directory / "plugin.toml", *wit_directory().glob("*.wit")]
     for folder in (directory, Path(str(orchestrator_plugin_sdk.__file__)).parent):
-        sources.extend(folder.rglob("*.py"))
+        for kind in ("py", "zig", "c"):
+            sources.extend(folder.rglob(f"*.{kind}"))
     return all(source.stat().st_mtime <= built_at for source in sources)
 
 
