@@ -232,6 +232,8 @@ def _opens(self, request, policy, ctx):
     import pathlib
 
     said = []
+    for name in os.listdir("/data"):  # of the tests before
+        os.remove(f"/data/{name}")
     with open("/data/a", "w") as file:
         said.append(file.write("żółć\n" * 10_000))
     with open("/data/a") as file:
