@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.instance import Instance
+from orchestrator_plugin_host.sandbox.lowering import lowerer
 from orchestrator_plugin_host.sandbox.values import (
     Err,
     Ok,
     ValueMismatchError,
     ValueTooLargeError,
     lifter,
-    lowerer,
 )
 from orchestrator_plugin_host.wit import (
     EnumType,
