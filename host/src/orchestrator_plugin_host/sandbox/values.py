@@ -1,5 +1,6 @@
-"""Values across the boundary, by the contract's types, and from wasmtime to Python; `lowering` is the
-way back.
+"""Values across the boundary, by the contract's types, and from wasmtime to Python.
+
+`lowering` is the way back.
 
 Every kind is checked at every level on the way in, even though components are compared with the
 contract before they run: a value of another kind would be read as an address.
