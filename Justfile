@@ -51,6 +51,10 @@ bench-tiers *arguments:
 bench-vectors *arguments:
     python benchmarks/vectors.py {{ arguments }}
 
+# Measure: a program in the example code-interpreter, beside a process of Python
+bench-interpreter *arguments:
+    python benchmarks/interpreter.py {{ arguments }}
+
 # Make many calls, good and bad, and see what they leave behind: `soak --calls 200000 --tier both`
 soak *arguments:
     python benchmarks/soak.py {{ arguments }}

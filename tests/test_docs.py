@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orchestrator_plugin_host
 import pytest
-from orchestrator_plugin_host import LimitExceededError, Limits
+from orchestrator_plugin_host import LimitExceededError, Limits, PolicyFile, read_policy
 from orchestrator_plugin_sdk import (
     ManifestLimits,
     Message,
@@ -22,6 +22,7 @@ from orchestrator_plugin_sdk import (
     ProviderAdapterPlugin,
     load_plugin,
     load_project,
+    read_manifest,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +73,7 @@ def test_the_limit_snippet(examples_in_place: dict[str, Path]) -> None:
 
 @pytest.mark.anyio
 async def test_the_plugin_in_the_readme(tmp_path: Path) -> None:
-    [manifest] = blocks(ROOT / "README.md", "toml")
+    [manifest] = [one for one in blocks(ROOT / "README.md", "toml") if "# plugin.toml" in one]
     [source] = [one for one in blocks(ROOT / "README.md", "python") if "# shout.py" in one]
     (tmp_path / "plugin.toml").write_text(manifest)
     (tmp_path / "shout.py").write_text(source)
@@ -93,6 +94,17 @@ def test_snippets_parse_and_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_policies_and_manifests_that_are_shown_are_valid(page: Path, tmp_path: Path) -> None:
+    for snippet in blocks(page, "toml"):
+        if "# policy.toml" in snippet:
+            (tmp_path / "policy.toml").write_text(snippet)
+            assert read_policy(tmp_path / "policy.toml") != PolicyFile()
+        elif "# plugin.toml" in snippet:
+            (tmp_path / "plugin.toml").write_text(snippet)
+            assert read_manifest(tmp_path)
+
+
 def test_the_table_of_limits_is_true() -> None:
     rows = re.findall(
         r"^\| `(\w+)` \| ([\d,]+)( MiB)? \|.*\| `(\w+)` \|$",
@@ -111,7 +123,9 @@ def test_the_table_of_limits_is_true() -> None:
 def test_the_table_of_manifest_keys_is_true() -> None:
     text = (ROOT / "docs/writing-plugins.md").read_text()
     table = text[text.index("| key | meaning |") :]
-    keys = set(re.findall(r"`\[?(\w+)\]?`", "".join(re.findall(r"^\| ([^|]+) \|", table, re.M))))
+    keys = set(
+        re.findall(r"`\[{0,2}(\w+)\]{0,2}`", "".join(re.findall(r"^\| ([^|]+) \|", table, re.M)))
+    )
     assert keys == {*PluginManifest.__slots__, "build"}
 
 

@@ -220,3 +220,129 @@ async def test_a_call_that_fails_leaves_nothing(plugins: Plugins, docs: Path) ->
     assert caught.value.kind is ErrorKind.UNAVAILABLE
     after = [name for _, folders, _ in os.walk(root) for name in folders]
     assert set(after) - set(before) <= {"probe-tool-executor"}
+
+
+# Python's own way. What is written here runs in a component.
+# ruff: noqa: SIM115
+
+
+def _opens(self, request, policy, ctx):
+    import glob
+    import os
+    import pathlib
+
+    said = []
+    for name in os.listdir("/data"):  # of the tests before
+        os.remove(f"/data/{name}")
+    with open("/data/a", "w") as file:
+        said.append(file.write("żółć\n" * 10_000))
+    with open("/data/a") as file:
+        said += [len(file.readlines()), file.seek(0), file.readline()]
+    with open("/data/a", "r+b") as file:
+        said += [file.seek(-3, os.SEEK_END), file.read(), file.seek(0), file.write(b"J")]
+    with open("/data/a", "a") as file:
+        file.write("end")
+    open("/data/b", "w").write("nobody closes it")
+    said += [pathlib.Path("/data/b").read_text(), os.path.getsize("/data/a")]
+    os.makedirs("x/y", exist_ok=True)
+    path = pathlib.Path("x", "y", "f.bin")
+    path.write_bytes(b"\0\xff")
+    said += [path.read_bytes(), str(path.resolve()), path.exists(), path.is_dir()]
+    said += [sorted(glob.glob("**/*", recursive=True)), next(iter(os.walk("x")))]
+    os.rename("x/y/f.bin", "g")
+    os.removedirs("x/y")
+    said += [os.listdir(), os.getcwd(), os.listdir("/"), os.listdir("/folders")]
+    said.append([entry.stat().st_size for entry in os.scandir("/folders/docs/a")])
+    number = os.open("t", os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    said += [os.write(number, b"abc"), os.lseek(number, 0, 0), os.read(number, 9)]
+    os.fsync(number)
+    os.close(number)
+    os.chdir("/data")
+    said.append(sorted(os.listdir()))
+    for name in os.listdir():
+        os.remove(name)
+    return ToolRunResult(0, 0, stdout=repr(said))
+
+
+_OPENED = [
+    *(50_000, 10_000, 0, "żółć\n"),
+    *(89_997, b"\xc4\x87\n", 0, 1),
+    *("nobody closes it", 90_003),
+    *(b"\0\xff", "/artifacts/x/y/f.bin", True, False),
+    *(["x", "x/y", "x/y/f.bin"], ("x", ["y"], [])),
+    *(["g"], "/artifacts", ["data", "artifacts", "folders"], ["docs"]),
+    [1_000_000],
+    *(3, 0, b"abc"),
+    ["a", "b"],
+]
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+async def test_python_opens_them(plugins: Plugins, docs: Path) -> None:
+    executor = await probe(plugins, _opens, docs)
+    assert (await executor.execute(RUN, ALL)).stdout == repr(_OPENED)
+
+
+def _fails_to(self, request, policy, ctx):
+    import errno
+    import os
+
+    os.mkdir("folder")
+    open("folder/file", "w").close()
+
+    def fill():
+        with open("full", "wb") as file:
+            while True:
+                file.write(b"x" * 10_000)
+
+    said = []
+    for attempt in (
+        lambda: open("none"),
+        lambda: open("/etc/passwd"),
+        lambda: open("/etc/mine", "w"),
+        lambda: open("/folders/other/a"),
+        lambda: open("/folders/docs/a/b", "a"),
+        lambda: open("folder"),
+        lambda: open("folder/file/x"),
+        lambda: open("folder/file", "x"),
+        lambda: open(9),
+        lambda: os.mkdir("folder"),
+        lambda: os.rmdir("folder"),
+        lambda: os.remove("folder"),
+        lambda: os.listdir("folder/file"),
+        lambda: os.rename("folder", "/data/folder"),
+        lambda: os.symlink("a", "b"),
+        lambda: open("a\\b", "w"),
+        fill,
+    ):
+        try:
+            said.append(repr(attempt()))
+        except OSError as error:
+            said.append(f"{type(error).__name__} {errno.errorcode.get(error.errno)}")
+    return ToolRunResult(0, 0, stdout="\n".join(said))
+
+
+_FAILED = """\
+FileNotFoundError ENOENT
+FileNotFoundError ENOENT
+PermissionError EACCES
+PermissionError EACCES
+PermissionError EACCES
+IsADirectoryError EISDIR
+NotADirectoryError ENOTDIR
+FileExistsError EEXIST
+OSError EBADF
+FileExistsError EEXIST
+OSError ENOTEMPTY
+IsADirectoryError EISDIR
+NotADirectoryError ENOTDIR
+OSError EXDEV
+PermissionError None
+OSError EINVAL
+OSError ENOSPC"""
+
+
+@pytest.mark.parametrize("where", ["thread", "process"])
+async def test_python_is_told_as_it_is_used_to(plugins: Plugins, docs: Path) -> None:
+    executor = await probe(plugins, _fails_to, docs)
+    assert (await executor.execute(RUN, ALL)).stdout.split("\n") == _FAILED.split("\n")

@@ -41,7 +41,7 @@ def test_the_tree_is_the_classes() -> None:
 
 
 def test_all_lists_the_errors_and_their_kinds() -> None:
-    assert set(errors.__all__) == {*CLASSES, "ErrorKind"}
+    assert set(errors.__all__) == {*CLASSES, "CallTimes", "ErrorKind"}
     assert errors.__all__ == sorted(errors.__all__)
 
 

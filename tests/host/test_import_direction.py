@@ -32,7 +32,18 @@ LAYERS: dict[str, set[str]] = {
     "calls": {"courier", "errors", "limits", "reach"},
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
-    "capabilities": {"admission", "audit", "calls", "errors", "limits", "policy", "reach"},
+    "capabilities": {
+        "admission",
+        "audit",
+        "calls",
+        "component_file",
+        "config",
+        "errors",
+        "limits",
+        "policy",
+        "reach",
+        "settings",
+    },
     "sandbox": {
         "calls",
         "component_file",
@@ -78,7 +89,17 @@ LAYERS["host"] = {
 }
 LAYERS["__init__"] = {*LAYERS["host"], "host"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}
-LAYERS["cli"] = {*LAYERS["__init__"], "__init__", "build", "hostile", "schemas"}
+LAYERS["granting"] = {"policy"}
+LAYERS["suggesting"] = {"capabilities", "policy"}
+LAYERS["cli"] = {
+    *LAYERS["__init__"],
+    "__init__",
+    "build",
+    "granting",
+    "hostile",
+    "schemas",
+    "suggesting",
+}
 
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {
@@ -89,9 +110,10 @@ SANDBOX: dict[str, set[str]] = {
     "fingerprint": {"config"},
     "engine": {"_capi", "config", "signals"},
     "values": {"_capi"},
+    "lowering": {"_capi", "values"},
     "typecheck": set(),
-    "guest": {"_capi", "values"},
-    "linking": {"_capi", "values"},
+    "guest": {"_capi", "lowering", "values"},
+    "linking": {"_capi", "lowering", "values"},
     "worker": {"_capi", "config", "guest", "linking", "typecheck", "values"},
     "payloads": {"values"},
     "http_imports": {"payloads"},

@@ -53,6 +53,49 @@ _TYPES = f"""
     (export "get-bytes" (func (param "length" u32) (result (list u8))))))
 """
 
+# What a guest that is `reaching` imports besides.
+_REACH_TYPES = f"""
+  (import "orchestrator:plugin/http@{VERSION}" (instance $http
+    (alias outer 1 $payload (type $p)) (export "payload" (type $payload (eq $p)))
+    (alias outer 1 $error (type $e)) (export "error" (type $error (eq $e)))
+    (export "send" (func (param "request" $payload) (result (result $payload (error $error)))))
+    (export "read" (func (param "response" u32) (param "most" u32)
+      (result (result (option $payload) (error $error)))))
+    (export "close" (func (param "response" u32)))))
+  (import "orchestrator:plugin/files@{VERSION}" (instance $files
+    (alias outer 1 $payload (type $p)) (export "payload" (type $payload (eq $p)))
+    (alias outer 1 $error (type $e)) (export "error" (type $error (eq $e)))
+    (export "read" (func (param "path" string) (param "offset" u64) (param "length" u32)
+      (result (result $payload (error $error)))))
+    (export "write" (func (param "path" string) (param "offset" u64) (param "data" $payload)
+      (result (result (error $error)))))
+    (export "resize" (func (param "path" string) (param "size" u64)
+      (result (result (error $error)))))
+    (export "stat" (func (param "path" string) (result (result $payload (error $error)))))
+    (export "remove" (func (param "path" string) (result (result (error $error)))))))
+"""
+
+_REACH = {
+    "send": ("$http", "send", "i32 i32 i32 i32"),
+    "http_read": ("$http", "read", "i32 i32 i32"),
+    "http_close": ("$http", "close", "i32"),
+    "file_read": ("$files", "read", "i32 i32 i64 i32 i32"),
+    "file_write": ("$files", "write", "i32 i32 i64 i32 i32 i32 i32"),
+    "file_resize": ("$files", "resize", "i32 i32 i64 i32"),
+    "file_stat": ("$files", "stat", "i32 i32 i32"),
+    "file_remove": ("$files", "remove", "i32 i32 i32"),
+}
+"""By the name of the core function: where it is, and its core parameters. The last is where the
+result goes."""
+
+_REACH_HELPERS = """
+    (func $as_answered (result i32)
+      (if (i32.eqz (i32.load8_u (i32.const 512))) (then (return $document_2096)))
+      (call $err (i32.load8_u (i32.const 520)) (i32.load (i32.const 524))
+        (i32.load (i32.const 528))))
+"""
+"""What was answered at 512: an error is the guest's own, too."""
+
 _LIBC = """
   (core module $libc
     (memory (export "memory") {memory})
@@ -236,7 +279,8 @@ class Guest:
 
     `types` replaces the component type of a function, and `signatures` its core type with it;
     `edits` replace pieces of the component's text; `fields` goes into the core module; `extra`
-    into the component; `exports` are added to the component's.
+    into the component; `exports` are added to the component's. One that is `reaching` imports
+    `http` and `files`, as `_REACH` says.
     """
 
     kind: PluginType = PluginType.PROVIDER
@@ -253,6 +297,7 @@ class Guest:
     string_encoding: str = ""
     leave_out: frozenset[str] = frozenset()
     edits: Mapping[str, str] | None = None
+    reaching: bool = False
 
     def wat(self) -> str:
         """The component's text."""
@@ -305,14 +350,30 @@ class Guest:
             f'    (data (i32.const {at}) "{_escape(data)}")\n'
             for at, data in [*DOCUMENTS.items(), (DATA, self.data)]
         )
+        lowered = imported = exported = helpers = ""
+        if self.reaching:
+            options = '(memory $memory) (realloc (core func $libc "realloc"))'
+            for name, (instance, function, params) in _REACH.items():
+                lower = f'(canon lower (func {instance} "{function}") {options})'
+                lowered += f"  (core func ${name} {lower})\n"
+                imported += f'    (import "host" "{name}" (func ${name} (param {params})))\n'
+                exported += f'(export "{name}" (func ${name})) '
+            helpers = _REACH_HELPERS
+            for at, document in DOCUMENTS.items():
+                answer = f"(call $ok_bytes (i32.const {at}) (i32.const {len(document)}))"
+                helpers = helpers.replace(f"$document_{at}", answer)
+        stream_import += imported
         return f"""(component
 {_TYPES}
+{_REACH_TYPES if self.reaching else ""}
 {_LIBC.format(memory=self.memory, realloc=self.realloc)}
 {_LOWERED}
+{lowered}
 {resource}
   (core module $main
 {_HELPERS.replace("    (func $ok_unit", stream_import + "    (func $ok_unit", 1)}
 {segments}
+{helpers}
 {self.fields}
 {chr(10).join(cores)})
   (core instance $main (instantiate $main
@@ -320,7 +381,8 @@ class Guest:
     (with "host" (instance
       (export "emit" (func $emit)) (export "is-aborted" (func $is_aborted))
       (export "wall-now" (func $wall_now)) (export "monotonic-now" (func $monotonic_now))
-      (export "sleep" (func $sleep)) (export "get-bytes" (func $get_bytes)) {stream_with}))))
+      (export "sleep" (func $sleep)) (export "get-bytes" (func $get_bytes)) {stream_with}
+      {exported}))))
 {self.extra}
 {chr(10).join(lifts)}
 {chr(10).join(_export(interface, names) for interface, names in exports)}

@@ -8,6 +8,7 @@ from .discovery import ENTRY_POINT_GROUP, PluginSource
 from .errors import (
     AuditError,
     CacheError,
+    CallTimes,
     CompileLimitError,
     CompilerLostError,
     ComponentTooLargeError,
@@ -46,6 +47,7 @@ from .handles import (
     LoadedToolExecutor,
     LoadedVectorMemoryBackend,
     PluginStream,
+    ResponseStream,
 )
 from .host import PluginHost, SafeLoad
 from .limits import Limits
@@ -64,6 +66,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "AuditError",
     "CacheError",
+    "CallTimes",
     "CompileLimitError",
     "CompilerLostError",
     "ComponentFile",
@@ -107,6 +110,7 @@ __all__ = [
     "PolicyError",
     "PolicyFile",
     "PoolSettings",
+    "ResponseStream",
     "SafeLoad",
     "SecretError",
     "SecretGrant",

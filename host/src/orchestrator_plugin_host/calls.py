@@ -13,8 +13,9 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterator,
+    Mapping,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -32,8 +33,11 @@ from orchestrator_plugin_sdk.log import log_document
 
 from .courier import Courier
 from .errors import (
+    CallTimes,
     DeadlineExceededError,
     DocumentTooLargeError,
+    FirstEventTimeoutError,
+    IdleTimeoutError,
     LogLimitError,
     PluginAbortedError,
     PluginError,
@@ -47,6 +51,11 @@ T = TypeVar("T")
 ABORT_GRACE_SECONDS: Final = 0.01
 """How long an aborted plugin may take to stop by itself."""
 
+
+_STEPS: Final[Mapping[str, tuple[type[DeadlineExceededError], str]]] = {
+    "first_event_ms": (FirstEventTimeoutError, "gave no first event in time"),
+    "idle_ms": (IdleTimeoutError, "gave no further event in time"),
+}
 
 MOMENT_SECONDS: Final = 0.05
 """What a plugin gets to tidy up in when its call has no time left."""
@@ -63,6 +72,36 @@ def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
         schedule(function)
     except RuntimeError:  # asyncio: the loop is closed; trio's RunFinishedError is one too
         return
+
+
+class _Stopwatch:
+    """How long something went on, however many did it at once. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._passed = 0.0
+        self._runners = 0
+        self._since = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """While it goes on."""
+        with self._lock:
+            if self._runners == 0:
+                self._since = time.monotonic()
+            self._runners += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runners -= 1
+                if self._runners == 0:
+                    self._passed += time.monotonic() - self._since
+
+    def seconds(self) -> float:
+        """Until now."""
+        with self._lock:
+            return self._passed + (time.monotonic() - self._since if self._runners else 0.0)
 
 
 class Call:
@@ -88,6 +127,10 @@ class Call:
             logger=_MeteredLogger(self, context.logger), secrets=self.reach.secrets
         )
         self._left = limits.deadline_ms / 1000
+        self._step: str | None = None
+        self._step_left = 0.0
+        self._queued = _Stopwatch()
+        self._hosted = _Stopwatch()
         self._resumed_at: float | None = None
         self._interrupted = threading.Event()
         self._interrupted_at = 0.0
@@ -123,9 +166,31 @@ class Call:
     def left(self) -> float:
         """Seconds until the deadline; negative after it. The clock stands between the events of a
         stream."""
-        if self._resumed_at is None:
-            return self._left
-        return self._left - (time.monotonic() - self._resumed_at)
+        left = self._left if self._step is None else min(self._left, self._step_left)
+        return left - self._running_for()
+
+    def _running_for(self) -> float:
+        return 0.0 if self._resumed_at is None else time.monotonic() - self._resumed_at
+
+    def begin_step(self, limit: str) -> None:
+        """From now on, time is also up after this limit (`first_event_ms`, `idle_ms`)."""
+        now = self._running_for()  # what has run belongs to the step before
+        self._step, self._step_left = limit, getattr(self.limits, limit) / 1000 + now
+
+    def queuing(self) -> AbstractContextManager[None]:
+        """Around waiting for an instance."""
+        return self._queued.running()
+
+    def hosting(self) -> AbstractContextManager[None]:
+        """Around what the host does for the plugin, while that waits."""
+        return self._hosted.running()
+
+    def times(self) -> CallTimes:
+        """Where the time of the call has gone so far."""
+        spent = self.limits.deadline_ms / 1000 - self._left + self._running_for()
+        queued, hosted = self._queued.seconds(), self._hosted.seconds()
+        guest = max(spent - queued - hosted, 0.0)
+        return CallTimes(*(round(one * 1000) for one in (queued, guest, hosted)))
 
     def time_to_end(self) -> float:
         """Seconds for what ends a call: what is left of it, or a moment.
@@ -144,7 +209,9 @@ class Call:
         try:
             yield
         finally:
-            self._left = self.left()
+            spent = self._running_for()
+            self._left -= spent
+            self._step_left -= spent
             self._resumed_at = None
 
     # Ends.
@@ -184,18 +251,23 @@ class Call:
         return self._reason or self.out_of_time()
 
     def out_of_time(self) -> DeadlineExceededError:
-        """The error of a deadline."""
-        return DeadlineExceededError(*self._limit("deadline_ms"), "took too long")
+        """The error of the deadline that has passed."""
+        times = self.times()
+        if self._step is not None and self._step_left < self._left:
+            kind, what = _STEPS[self._step]
+            return kind(*self._limit(self._step), f"{what} ({times})", times)
+        return DeadlineExceededError(*self._limit("deadline_ms"), f"took too long ({times})", times)
 
     def wait(self, seconds: float) -> None:
         """Sleeps for the plugin, on its thread. Raises why the call must end, if it must."""
         until = time.monotonic() + seconds
-        while True:
-            self.check()
-            rest = min(until - time.monotonic(), self.left())
-            if rest <= 0 and time.monotonic() >= until:
-                return
-            self._interrupted.wait(max(rest, 0))
+        with self.hosting():
+            while True:
+                self.check()
+                rest = min(until - time.monotonic(), self.left())
+                if rest <= 0 and time.monotonic() >= until:
+                    return
+                self._interrupted.wait(max(rest, 0))
 
     @asynccontextmanager
     async def scope(self) -> AsyncIterator[None]:
@@ -280,7 +352,8 @@ class _MeteredLogger(PluginLogger):
         document = log_document(event)
         try:
             self._call.count_log_event(len(document))
-            self._target.emit(from_document(LogEvent, unpack(document)))
+            plain = self._call.reach.scrub(unpack(document))
+            self._target.emit(from_document(LogEvent, plain))
         except BaseException as error:
             self._call.host_error = error
             raise

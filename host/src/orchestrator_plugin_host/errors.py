@@ -42,8 +42,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from orchestrator_plugin_sdk import (
     ErrorKind,
+    ModelResponse,
     PluginCallError,
     PluginError,
     PluginValidationError,
@@ -53,6 +56,7 @@ from orchestrator_plugin_sdk import (
 __all__ = [
     "AuditError",
     "CacheError",
+    "CallTimes",
     "CompileLimitError",
     "CompilerLostError",
     "ComponentTooLargeError",
@@ -218,8 +222,40 @@ class FuelExhaustedError(LimitExceededError):
     """A call used up its fuel (about one unit a WebAssembly instruction)."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """Where the time of a call has gone, in milliseconds: waiting for an instance, inside the
+    plugin, and in what the host does for it (HTTP, files, sleep)."""
+
+    queue_ms: int = 0
+    plugin_ms: int = 0
+    host_ms: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.plugin_ms:,} ms in the plugin, {self.host_ms:,} ms in calls of the host, "
+            f"{self.queue_ms:,} ms waiting for an instance"
+        )
+
+
 class DeadlineExceededError(LimitExceededError):
-    """A call took too long."""
+    """A call took too long. `times` says where the time went; of a stream, `arrived` is what had
+    come until then."""
+
+    def __init__(
+        self,
+        plugin: str,
+        limit: str,
+        value: int,
+        unit: str,
+        what: str,
+        times: CallTimes | None = None,
+        *,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(plugin, limit, value, unit, what, remedy=remedy)
+        self.times = times or CallTimes()
+        self.arrived: ModelResponse | None = None
 
 
 class FirstEventTimeoutError(DeadlineExceededError):

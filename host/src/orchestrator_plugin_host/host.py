@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, overload
 
 import anyio
-import httpx
 from orchestrator_plugin_sdk import (
     PluginContext,
     PluginExport,
@@ -28,21 +24,17 @@ from .admission import (
     wasi_imports,
     world_of,
 )
-from .audit import AuditLog, PluginAudit
 from .backends.base import Backend
 from .backends.native import NativeBackend
 from .backends.wasm import WasmBackend
 from .calls import Call
-from .capabilities.connections import QuietLogs
-from .capabilities.files import DataFolders, PluginFiles
-from .capabilities.http import PluginHttp
+from .capabilities.observing import Observations
 from .capabilities.reach import PluginReach
-from .capabilities.resolving import Resolver, system_resolver
-from .capabilities.secrets import bind
+from .capabilities.resolving import Resolver
+from .capabilities.shared import SharedReach
 from .component_file import ComponentFile, read_component
-from .config import check_config
 from .discovery import PluginSource, resolve
-from .errors import AuditError, PluginClosedError, PluginError, PluginRefusedError
+from .errors import PluginClosedError, PluginError, PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
 from .policy import Policy, PolicyFile
@@ -83,20 +75,24 @@ class PluginHost:
     """
 
     def __init__(
-        self, settings: HostSettings | None = None, *, resolver: Resolver | None = None
+        self,
+        settings: HostSettings | None = None,
+        *,
+        resolver: Resolver | None = None,
+        observations: Observations | None = None,
     ) -> None:
-        """`resolver` finds the addresses that plugins' requests go to, instead of the system's."""
+        """`resolver` finds the addresses that plugins' requests go to, instead of the system's.
+
+        With `observations` a plugin may make every request but those to special addresses, and has
+        data and artifacts folders, whatever manifest and policy say; what it uses is noted. For
+        finding out what a plugin needs, never for running one.
+        """
         self.settings = settings or HostSettings()
-        self._resolver: Resolver = resolver or system_resolver
-        self._tls: ssl.SSLContext | None = None
-        self._audit: AuditLog | None = None
-        self._quiet = QuietLogs()
+        self._reach = SharedReach(self.settings, resolver, observations)
         self._plugins: list[LoadedPlugin] = []
         self._sandbox: Sandbox | None = None
         self._loader: ComponentLoader | None = None
         self._threads = WorkerThreads()
-        self._data_folders = DataFolders(self.settings.data_directory)
-        self._scratch: TemporaryDirectory[str] | None = None
         self._open = False
         self._loading = anyio.CapacityLimiter(_LOADS)
         self._opening = anyio.Lock()
@@ -107,9 +103,7 @@ class PluginHost:
             self._threads = WorkerThreads()
             self._opening, self._closing = anyio.Lock(), anyio.Lock()  # of this event loop
             self._loading = anyio.CapacityLimiter(_LOADS)
-            if self.settings.audit_file is not None:
-                self._audit = AuditLog(self.settings.audit_file)
-            self._quiet.open()
+            self._reach.open()
         self._open = True
         return self
 
@@ -142,16 +136,10 @@ class PluginHost:
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = self._loader = None
-        self._quiet.close()
-        audit, self._audit = self._audit, None
-        if audit is not None:
-            try:
-                await anyio.to_thread.run_sync(audit.close)
-            except AuditError as error:
-                failures.append(error)
-        if self._scratch is not None:
-            await anyio.to_thread.run_sync(self._scratch.cleanup)
-            self._scratch = None
+        try:
+            await self._reach.close()
+        except PluginError as error:
+            failures.append(error)
         return failures
 
     @overload
@@ -227,7 +215,7 @@ class PluginHost:
                 f"expected {expect.plugin_type}"
             )
         context = context or PluginContext()
-        reach, given = await self._reach(admitted, dict(config or {}))
+        reach, given = await self._reach.of(admitted, dict(config or {}))
         try:
             backend = await self._backend(admitted, given, context, settings, reach)
         except BaseException:
@@ -338,50 +326,6 @@ class PluginHost:
             init_deadline_ms=settings.init_deadline_ms,
             reach=reach,
         )
-
-    async def _reach(
-        self, admitted: AdmittedPlugin, config: Mapping[str, Any]
-    ) -> tuple[PluginReach, Mapping[str, Any]]:
-        """What the plugin may reach, and its config with references in the place of secrets."""
-        check_config(admitted.manifest, config)
-        secrets, given = await anyio.to_thread.run_sync(
-            bind, admitted.manifest, admitted.policy, config
-        )
-        files = await anyio.to_thread.run_sync(
-            PluginFiles,
-            admitted.manifest.name,
-            admitted.manifest.files,
-            admitted.policy.files,
-            self._data_folders,
-            self._artifacts(),
-        )
-        source = admitted.source
-        digest = source.digest if isinstance(source, ComponentFile) else None
-        audit = PluginAudit(
-            admitted.manifest.name, digest, None if self._audit is None else self._audit.write
-        )
-        http = PluginHttp(
-            admitted.manifest, admitted.policy, secrets, audit, self._resolver, self._trusted()
-        )
-        return PluginReach(admitted, http, files, secrets, audit), given
-
-    def _trusted(self) -> ssl.SSLContext:
-        """The certificates of servers that plugins may trust, read once."""
-        if self._tls is None:
-            path = self.settings.ca_file
-            self._tls = (
-                httpx.create_ssl_context(trust_env=False)
-                if path is None
-                else ssl.create_default_context(cafile=str(path))
-            )
-        return self._tls
-
-    def _artifacts(self) -> Path:
-        if self.settings.artifacts_directory is not None:
-            return self.settings.artifacts_directory
-        if self._scratch is None:
-            self._scratch = TemporaryDirectory(prefix="orchestrator-plugins-")
-        return Path(self._scratch.name)
 
     async def _open_loader(self) -> ComponentLoader:
         """What loads components, made for the first of them."""

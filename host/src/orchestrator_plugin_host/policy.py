@@ -67,6 +67,17 @@ OriginText = Annotated[str, AfterValidator(_origin)]
 """The text of an `OriginPattern`."""
 
 
+def _digest(text: str) -> str:
+    plain = text.removeprefix("sha256:").lower()
+    if not re.fullmatch("[0-9a-f]{64}", plain):
+        raise ValueError("expected a SHA-256: 64 hexadecimal digits, as `inspect` shows them")
+    return plain
+
+
+Digest = Annotated[str, AfterValidator(_digest)]
+"""A SHA-256, with or without `sha256:` before it."""
+
+
 class HttpGrant(BaseModel):
     """Requests that a plugin may make, if its manifest asks for them, too."""
 
@@ -161,7 +172,7 @@ class Policy(BaseModel):
     """Secrets, by the names that the manifest declares."""
     files: FilesGrant = Field(default_factory=FilesGrant)
     """Files that there are."""
-    digest: str | None = None
+    digest: Digest | None = None
     """The SHA-256 of the component that this is for, in hexadecimal: another is refused."""
     limits: Limits | None = None
     """Limits that take the place of the host's, those that are named."""

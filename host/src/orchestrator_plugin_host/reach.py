@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from orchestrator_plugin_sdk import ErrorKind, PayloadEncoding, PluginCallError
 from orchestrator_plugin_sdk.files import FileInfo
@@ -82,8 +82,8 @@ class CallReach(Protocol):
     def secrets(self) -> Mapping[str, str]:
         """References to its secrets, by their names."""
 
-    def scrub(self, text: str) -> str:
-        """The text without the values of secrets."""
+    def scrub(self, document: Any) -> Any:
+        """A document, or a text, without the values of secrets."""
 
     async def close(self, error: BaseException | None) -> None:
         """Ends what the call has open, however it ended."""
@@ -118,8 +118,8 @@ class _Nothing:
     def open(self, call: Call) -> CallReach:
         return self
 
-    def scrub(self, text: str) -> str:
-        return text
+    def scrub(self, document: Any) -> Any:
+        return document
 
     async def close(self, error: BaseException | None) -> None:
         return

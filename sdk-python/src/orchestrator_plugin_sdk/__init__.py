@@ -23,8 +23,10 @@ from .errors import (
     PluginVersionMismatchError,
     Problem,
 )
+from .event_stream import ServerSentEvent
 from .files import FileInfo, Files
-from .http import Http, HttpRequest, HttpResponse, ServerSentEvent
+from .http import Http, HttpRequest, HttpResponse
+from .json_text import read_json
 from .log import LogEvent, LogLevel, MemoryLogger, NullLogger, PluginLogger, StandardLogger
 from .manifest import (
     ConfigField,
@@ -167,6 +169,7 @@ __all__ = [
     "load_plugin",
     "load_project",
     "pack",
+    "read_json",
     "read_manifest",
     "read_project",
     "safe_load_plugin",

@@ -13,17 +13,17 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Union
 
 from .errors import ErrorKind, PluginCallError
+from .event_stream import EventDecoder, Flow, LineDecoder, ServerSentEvent
+from .json_text import read_json
+from .retrying import retry_after_ms
 
 _PIECE: Final = 65_536
-_MAX_LINE: Final = 4 * 1024 * 1024
 
 Pairs = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 """Headers, or the parameters of a query: a name may be there several times."""
@@ -88,15 +88,6 @@ class NoHttp:
         """Does nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
-    """One event of a `text/event-stream`."""
-
-    data: str
-    event: str = "message"
-    id: str | None = None
-
-
 class HttpResponse:
     """A response whose body is still on its way. Header names are in lower case."""
 
@@ -122,8 +113,9 @@ class HttpResponse:
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body that was read, as JSON. Raises `ValueError`."""
-        return json.loads(self.content)
+        """The body that was read, as JSON. Raises `ValueError`, also for what nests too deep or is
+        too much for a document (`read_json`)."""
+        return read_json(self.content)
 
     def raise_for_status(self) -> None:
         """Raises `PluginCallError` for a status of 400 or more, of the kind that it suggests."""
@@ -137,79 +129,40 @@ class HttpResponse:
 
     @property
     def retry_after_ms(self) -> int | None:
-        """What `Retry-After` says, in milliseconds, where it says seconds."""
-        given = self.headers.get("retry-after", "")
-        for text, unit in ((self.headers.get("retry-after-ms", ""), 1), (given, 1000)):
-            try:
-                wait = float(text) * unit
-            except ValueError:
-                continue
-            if 0 <= wait < 1e9:
-                return int(wait)
-        return None
+        """What `Retry-After` says, in seconds or as a date, or `Retry-After-Ms`: milliseconds."""
+        return retry_after_ms(self.headers)
 
-    async def read(self) -> bytes:
-        """The whole body, which is kept as `content`."""
-        pieces = [piece async for piece in self.pieces()]
-        self.content += b"".join(pieces)
+    async def read(self, most: int | None = None) -> bytes:
+        """The body, which is kept as `content`: the whole of it, or what comes until there are
+        `most` bytes."""
+        pieces, left = [self.content], most
+        while left is None or left > 0:
+            piece = await self._read(_PIECE if left is None else min(left, _PIECE))
+            if piece is None:
+                break
+            pieces.append(piece)
+            left = None if left is None else left - len(piece)
+        self.content = b"".join(pieces)
         return self.content
 
-    async def pieces(self, most: int = _PIECE) -> AsyncIterator[bytes]:
+    def pieces(self, most: int = _PIECE) -> AsyncIterator[bytes]:
         """The body as it comes, at most `most` bytes at a time."""
-        while (piece := await self._transport.read(self._number, most)) is not None:
-            yield piece
+        return Flow(lambda: self._read(most), lambda piece: iter((piece,)))
 
-    async def lines(self) -> AsyncIterator[str]:
+    def lines(self) -> AsyncIterator[str]:
         """The body's lines as they come, without their ends. Raises `PluginCallError` for a line
         of more than 4 MiB."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        rest = ""
-        skip_newline = False
-        async for piece in self.pieces():
-            text = decoder.decode(piece)
-            if skip_newline and text:  # the second half of a \r\n
-                text = text.removeprefix("\n")
-                skip_newline = False
-            if text.endswith("\r"):
-                skip_newline = True
-            *lines, rest = (rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-            for line in lines:
-                yield line
-            if len(rest) > _MAX_LINE:
-                raise PluginCallError(ErrorKind.UNAVAILABLE, f"{self.url} sent a line without end")
-        rest += decoder.decode(b"", final=True)
-        if rest:
-            yield rest
+        decoder = LineDecoder(self.url)
+        return Flow(lambda: self._read(_PIECE), decoder.feed, decoder.end)
 
-    async def server_sent_events(self) -> AsyncIterator[ServerSentEvent]:
-        """The body's events as they come. An event that its end cuts off is not given.
+    def server_sent_events(self) -> AsyncIterator[ServerSentEvent]:
+        """The body's events as they come. An event that its end cuts off is not given. Raises
+        `PluginCallError` for one of more than 4 MiB."""
+        decoder = EventDecoder(self.url)
+        return Flow(lambda: self._read(_PIECE), decoder.feed, decoder.end)
 
-        Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
-        """
-        data: list[str] = []
-        event, last_id, size = "", None, 0
-        first = True
-        async for line in self.lines():
-            if first:
-                line, first = line.removeprefix("\ufeff"), False
-            if not line:
-                if data:
-                    yield ServerSentEvent("\n".join(data), event or "message", last_id)
-                data, event, size = [], "", 0
-                continue
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if name == "data":
-                data.append(value)
-                size += len(value) + 1
-                if size > _MAX_LINE:
-                    raise PluginCallError(
-                        ErrorKind.UNAVAILABLE, f"{self.url} sent an event without end"
-                    )
-            elif name == "event":
-                event = value
-            elif name == "id" and "\0" not in value:
-                last_id = value
+    async def _read(self, most: int) -> bytes | None:
+        return await self._transport.read(self._number, most)
 
     async def close(self) -> None:
         """Closes the response: the rest of its body does not come."""

@@ -92,9 +92,24 @@ class OriginPattern:
             return host.endswith(self.host[1:]) and not is_address(host)
         return host == self.host
 
+    def overlaps(self, other: OriginPattern) -> bool:
+        """Whether an origin can be one of both."""
+        return (
+            self.scheme == other.scheme
+            and (None in (self.port, other.port) or self.port == other.port)
+            and (_covers(self.host, other.host) or _covers(other.host, self.host))
+        )
+
     def __str__(self) -> str:
         port = ":*" if self.port is None else ""
         return f"{Origin(self.scheme, self.host, self.port or DEFAULT_PORTS[self.scheme])}{port}"
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    """Whether the host of one pattern covers all that the host of another does."""
+    if wide in ("*", narrow):
+        return True
+    return wide.startswith("*.") and narrow.endswith(wide[1:]) and not is_address(narrow)
 
 
 def is_address(host: str) -> bool:

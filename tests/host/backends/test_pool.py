@@ -12,6 +12,7 @@ import anyio
 import pytest
 from orchestrator_plugin_host import (
     DeadlineExceededError,
+    DocumentTooLargeError,
     Limits,
     LoadedPlugin,
     PluginAbortedError,
@@ -80,10 +81,33 @@ async def test_a_fresh_instance_is_used_once(load: Load, host: PluginHost) -> No
     async with anyio.create_task_group() as group:
         for _ in range(8):
             group.start_soon(count, plugin)
+    with anyio.fail_after(20):
+        while alive(host) != 1:  # noqa: ASYNC110  # one is made for the next call
+            await anyio.sleep(0.01)
+    assert await count(plugin) == 1
+    await plugin.shutdown()
     assert alive(host) == 0
-    again = await load(COUNTING, manifest={"fresh_instances": True})
-    assert alive(host) == 0  # `capabilities` had the first one
-    assert await count(again) == 1
+
+
+async def test_a_spare_that_can_not_be_made_is_told_to_the_next_call(load: Load) -> None:
+    limits = Limits(document_in_bytes=1_000)
+    plugin = await load(COUNTING, manifest={"fresh_instances": True}, limits=limits)
+    backend = plugin._backend
+    assert isinstance(backend, WasmBackend)
+    backend._config = {"long": "x" * 1_000}  # too long to be passed
+    with pytest.raises(DocumentTooLargeError):
+        for _ in range(3):  # one or two were made before
+            await count(plugin)
+    backend._config = {}
+    assert await count(plugin) == 1
+
+
+async def test_a_spare_on_its_way_ends_with_the_plugin(load: Load, host: PluginHost) -> None:
+    for _ in range(5):
+        plugin = await load(COUNTING, manifest={"fresh_instances": True})
+        assert await count(plugin) == 1
+        await plugin.shutdown()
+    assert alive(host) == 0
 
 
 async def test_an_instance_is_used_again(load: Load, host: PluginHost) -> None:

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.instance import Instance
+from orchestrator_plugin_host.sandbox.lowering import lowerer
 from orchestrator_plugin_host.sandbox.values import (
     Err,
     Ok,
     ValueMismatchError,
     ValueTooLargeError,
     lifter,
-    lowerer,
 )
 from orchestrator_plugin_host.wit import (
     EnumType,
@@ -33,6 +33,7 @@ from orchestrator_plugin_host.wit import (
     TupleType,
     Type,
     VariantType,
+    full_name,
     read_contract,
 )
 from orchestrator_plugin_sdk import ErrorKind, PluginType
@@ -162,6 +163,29 @@ def test_what_is_lowered_can_be_lifted(payload: tuple[str, Any]) -> None:
     memory = (c_uint8 * _capi.VAL_SIZE)()
     lowerer(PAYLOAD)(payload, addressof(memory))
     assert lifter(PAYLOAD)(addressof(memory), ROOM) == payload
+    _capi.val_delete(addressof(memory))
+
+
+ANSWER = read_contract().interfaces[full_name("http")].functions["read"].result
+"""What an import answers: `result<option<payload>, error>`."""
+
+ERRORS = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from([kind.value for kind in ErrorKind]),
+        "message": st.text(st.characters(codec="utf-8"), max_size=50),
+        "retryable": st.booleans(),
+        "retry-after-ms": st.none() | st.integers(0, 2**64 - 1),
+    }
+)
+
+
+@ONCE
+@given(answer=st.builds(Ok, st.none() | PAYLOADS) | st.builds(Err, ERRORS))
+def test_what_an_import_answers_can_be_lifted(answer: Ok | Err) -> None:
+    assert ANSWER is not None
+    memory = (c_uint8 * _capi.VAL_SIZE)()
+    lowerer(ANSWER)(answer, addressof(memory))
+    assert lifter(ANSWER)(addressof(memory), ROOM) == answer
     _capi.val_delete(addressof(memory))
 
 

@@ -41,8 +41,12 @@ from .base import Backend, Isolation, packed_arguments
 class _AnyioServices(NativeServices):
     """Time and randomness of the process, on whichever event loop runs."""
 
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
     async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
+        with self._call.hosting():
+            await anyio.sleep(seconds)
 
 
 class NativeBackend(Backend):
@@ -198,7 +202,7 @@ class NativeBackend(Backend):
         if operation.with_context:
             context = call.context.with_(
                 deadline_ms=call.deadline_ms_left(),
-                services=_AnyioServices(),
+                services=_AnyioServices(call),
                 http=Http(call.reach.http),
                 files=Files(AwaitedFiles(call.reach.files)),
             )

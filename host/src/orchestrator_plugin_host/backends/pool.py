@@ -12,6 +12,7 @@ from ..calls import Call
 from ..errors import PluginError
 from ..sandbox.instance import Instance
 from ..settings import PoolSettings
+from .spare import Spare
 
 
 class InstancePool:
@@ -26,12 +27,16 @@ class InstancePool:
         fresh: bool = False,
     ) -> None:
         """`make` gives an initialised instance; `discard` shuts one down and frees it, in the time
-        that is left of a call. With `fresh`, an instance that a call had is not lent again."""
+        that is left of a call. With `fresh`, an instance that a call had is not lent again, and
+        after each call one is made for the next."""
         self._make = make
         self._discard = discard
         self._keep = 0 if fresh else settings.idle
         self._places = anyio.Semaphore(settings.instances)
         self._idle: list[Instance] = []
+        self._fresh = fresh
+        self._spare: Spare | None = None
+        self._closed = False
 
     async def fill(self) -> None:
         """Makes an instance for the first call."""
@@ -41,8 +46,10 @@ class InstancePool:
     @asynccontextmanager
     async def borrowed(self, call: Call) -> AsyncIterator[Instance]:
         """An instance for as long as the context is open. Waits while all are lent."""
-        async with self._places:
-            instance = self._idle.pop() if self._idle else await self._make()
+        with call.queuing():
+            await self._places.acquire()
+        try:
+            instance = await self._lent()
             try:
                 yield instance
             finally:
@@ -51,6 +58,20 @@ class InstancePool:
                 else:
                     with anyio.CancelScope(shield=True):
                         await self._give_up(instance, call)
+                    self._prepare()
+        finally:
+            self._places.release()
+
+    async def _lent(self) -> Instance:
+        if not self._idle and self._spare is not None:
+            await self._spare.wait()
+        return self._idle.pop() if self._idle else await self._make()
+
+    def _prepare(self) -> None:
+        """Begins to make an instance for the next call, if that can't have this one."""
+        waiting = self._idle or (self._spare is not None and not self._spare.ended)
+        if self._fresh and not waiting and not self._closed:
+            self._spare = Spare(self._make, self._idle.append)
 
     async def _give_up(self, instance: Instance, call: Call) -> None:
         try:
@@ -63,6 +84,9 @@ class InstancePool:
     async def close(self, call: Call) -> None:
         """Shuts the idle instances down. Raises the first error of a `shutdown`, after all."""
         failures: list[PluginError] = []
+        self._closed = True
+        if self._spare is not None:
+            await self._spare.close()
         try:
             while self._idle:
                 try:

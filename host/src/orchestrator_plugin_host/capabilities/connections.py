@@ -36,7 +36,8 @@ class _Quiet(logging.Filter):
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
+    """Around what the client does for a plugin: nothing of it is logged."""
     token = _ours.set(True)
     try:
         yield
@@ -68,13 +69,14 @@ class Connection:
         self._origin = origin
         self._address = str(address)
         self.users = 0
+        self.used = False
         self._transport = httpx.AsyncHTTPTransport(
             verify=tls,
             trust_env=False,
             http2=False,
             retries=0,
             limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=4, keepalive_expiry=30.0
+                max_connections=None, max_keepalive_connections=1, keepalive_expiry=15.0
             ),
         )
 
@@ -92,8 +94,10 @@ class Connection:
         )
         self.users += 1
         try:
-            with _quietly():
-                return await self._transport.handle_async_request(pinned)
+            with quietly():
+                response = await self._transport.handle_async_request(pinned)
+            self.used = True
+            return response
         except BaseException:
             self.users -= 1
             raise
@@ -101,7 +105,7 @@ class Connection:
     async def finished(self, response: httpx.Response, pieces: AsyncIterator[bytes]) -> None:
         """Gives a response back, wherever in its body `pieces` is."""
         self.users -= 1
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), _quietly():
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), quietly():
             with suppress(Exception):
                 await response.aclose()
             # httpx reads a body by generators within generators. Each must end by itself, or an
@@ -113,7 +117,7 @@ class Connection:
 
     async def close(self) -> None:
         """Closes them all."""
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), suppress(OSError), _quietly():
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), suppress(OSError), quietly():
             await self._transport.aclose()
 
 

@@ -38,34 +38,38 @@ class _Plain:
 class _Deflated:
     """gzip, or deflate with or without zlib's envelope, which servers differ about."""
 
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._inflate = zlib.decompressobj(window)
-        self._begun = False
+    def __init__(self, window: int | None) -> None:
+        """`window` as for `zlib.decompressobj`; none to find out whether there is an envelope."""
+        self._inflate = None if window is None else zlib.decompressobj(window)
+        self._head = b""
+        self._fed = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        self._fed = self._fed or bool(data)
+        data = self._head + data
+        if self._inflate is None and len(data) < 2:
+            self._head = data
+            return
+        self._head = b""
         while True:
-            piece = self._piece(data)
-            data = self._inflate.unconsumed_tail
+            piece, data = self._piece(data)
             if piece:
                 yield piece
             if not data and len(piece) < _PIECE:  # a full one: more may be inside
                 return
 
-    def _piece(self, data: bytes) -> bytes:
+    def _piece(self, data: bytes) -> tuple[bytes, bytes]:
+        if self._inflate is None:
+            # RFC 1950: the method 8, and the two bytes as a number are a multiple of 31.
+            enveloped = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+            self._inflate = zlib.decompressobj(zlib.MAX_WBITS if enveloped else -zlib.MAX_WBITS)
         try:
-            piece = self._inflate.decompress(data, _PIECE)
+            return self._inflate.decompress(data, _PIECE), self._inflate.unconsumed_tail
         except zlib.error:
-            if self._begun or self._window != zlib.MAX_WBITS:
-                raise DecodingError("the response is not compressed as it says") from None
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            self._window = -zlib.MAX_WBITS
-            return self._piece(data)
-        self._begun = True
-        return piece
+            raise DecodingError("the response is not compressed as it says") from None
 
     def check_end(self) -> None:
-        if self._begun and not self._inflate.eof:
+        if self._head or (self._inflate is not None and not self._inflate.eof and self._fed):
             raise DecodingError("the response's body was cut off")
 
 
@@ -78,5 +82,5 @@ def decoder(encoding: str) -> Decoder:
     if named in ("gzip", "x-gzip"):
         return _Deflated(16 + zlib.MAX_WBITS)
     if named == "deflate":
-        return _Deflated(zlib.MAX_WBITS)
+        return _Deflated(None)
     raise DecodingError(f"the response is encoded as {named[:50]!r}, which was not asked for")

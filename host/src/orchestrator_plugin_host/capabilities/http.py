@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import httpx
@@ -26,13 +26,17 @@ from ..limits import UNITS
 from ..policy import Policy
 from .addresses import Address, is_loopback
 from .attempts import REDIRECTS, Attempt, attempt_of, built, redirected
-from .connections import Connection, Connections
+from .connections import Connection, Connections, quietly
 from .decoding import Decoder, DecodingError, decoder
 from .http_rules import DeniedError, HttpRules
+from .observing import Observations
 from .resolving import Resolver, addresses_of
 from .secrets import ScrubbedStream, Scrubber, Secrets
 from .targets import Target
 
+T = TypeVar("T")
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _MAX_REDIRECTS: Final = 10
 _MOST_READ: Final = 1024 * 1024
 
@@ -65,9 +69,10 @@ class PluginHttp:
         audit: PluginAudit,
         resolver: Resolver,
         tls: ssl.SSLContext,
+        observations: Observations | None = None,
     ) -> None:
         self.plugin = manifest.name
-        self.rules = HttpRules(manifest, policy)
+        self.rules = HttpRules(manifest, policy, observations)
         self.secrets = secrets
         self.audit = audit
         self.resolver = resolver
@@ -96,8 +101,31 @@ class OpenHttp:
         self._up = 0
         self._down = 0
 
+    @property
+    def totals(self) -> dict[str, int]:
+        """What the call has done, for the audit."""
+        return {"requests": self._requests, "up_bytes": self._up, "down_bytes": self._down}
+
     async def send(self, request: HttpRequest) -> HttpHead:
         """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
+        return await self._done_for_plugin(self._send(request))
+
+    async def _done_for_plugin(self, work: Awaitable[T]) -> T:
+        """What the host does for the plugin: timed, and no error of it has a secret."""
+        try:
+            with self._call.hosting():
+                return await work
+        except PluginCallError as error:
+            said = error
+        # Outside, so that what is raised has no context that knows more.
+        raise PluginCallError(
+            said.kind,
+            self._plugin.secrets.scrub(said.message),
+            retryable=said.retryable,
+            retry_after_ms=said.retry_after_ms,
+        )
+
+    async def _send(self, request: HttpRequest) -> HttpHead:
         until = time.monotonic() + self._call.limits.http_ms / 1000
         attempt = attempt_of(request)
         for _ in range(_MAX_REDIRECTS + 1):
@@ -138,8 +166,13 @@ class OpenHttp:
         facts["secrets"] = list(attempt.secrets)
         facts["up_bytes"] = self._count_up(request)
         facts["started"] = time.monotonic()
-        async with self._within(until):
-            connection, response = await self._connected(attempt, request, addresses)
+        try:
+            async with self._within(until):
+                connection, response = await self._connected(attempt, request, addresses)
+        except BaseException as error:
+            # It may have gone out, secrets and all, before it failed or was given up.
+            self._failed(facts, error)
+            raise
         facts["status"] = response.status_code
         try:
             made = decoder(response.headers.get("content-encoding", ""))
@@ -158,6 +191,13 @@ class OpenHttp:
             until,
             facts,
         )
+
+    def _failed(self, facts: dict[str, Any], error: BaseException) -> None:
+        facts["ms"] = round((time.monotonic() - facts["started"]) * 1000)
+        facts["failed"] = (
+            error.message if isinstance(error, PluginCallError) else type(error).__name__
+        )
+        self._plugin.audit.http(self._call, facts)
 
     def _check_secrets(self, attempt: Attempt) -> set[str]:
         secrets = self._plugin.secrets
@@ -202,8 +242,9 @@ class OpenHttp:
         failure = ""
         for address in addresses:
             connection = await self._plugin.connections.to(attempt.target.origin, address)
+            self._plugin.rules.made(attempt.method, attempt.target.origin, address, attempt.secrets)
             try:
-                return connection, await connection.send(request)
+                return connection, await self._sent(attempt, request, connection)
             except httpx.ConnectError as error:
                 failure = "its certificate is not valid" if _is_tls(error) else "no connection"
             except httpx.ConnectTimeout:
@@ -218,10 +259,26 @@ class OpenHttp:
             retryable="certificate" not in failure,
         )
 
+    async def _sent(
+        self, attempt: Attempt, request: httpx.Request, connection: Connection
+    ) -> httpx.Response:
+        """Sends it; once more if a connection that was kept turns out to be closed, and sending
+        twice does no more than once would (RFC 9110, section 9.2.2)."""
+        kept = connection.used
+        try:
+            return await connection.send(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if not kept or attempt.method not in _IDEMPOTENT:
+                raise
+        return await connection.send(request)
+
     # The body.
 
     async def read(self, response: int, most: int) -> bytes | None:
         """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
+        return await self._done_for_plugin(self._read(response, most))
+
+    async def _read(self, response: int, most: int) -> bytes | None:
         opened = self._open.get(response)
         if opened is None:
             return None
@@ -244,7 +301,9 @@ class OpenHttp:
                     opened.ready += opened.scrubbed.feed(self._count_down(opened, piece))
                     return
                 opened.decoded = None
-            opened.decoded = opened.decoder.feed(await anext(opened.pieces))
+            with quietly():
+                piece = await anext(opened.pieces)
+            opened.decoded = opened.decoder.feed(piece)
             return
         except StopAsyncIteration:
             opened.ended = True

@@ -14,6 +14,7 @@ from orchestrator_plugin_sdk.origins import Origin, OriginPattern, is_address
 
 from ..policy import HttpGrant, Policy
 from .addresses import Address, Network, is_granted, special
+from .observing import Observations
 
 
 class DeniedError(Exception):
@@ -49,8 +50,13 @@ def _granted(grant: HttpGrant) -> _Granted:
 class HttpRules:
     """What one plugin may request."""
 
-    def __init__(self, manifest: PluginManifest, policy: Policy) -> None:
+    def __init__(
+        self, manifest: PluginManifest, policy: Policy, observations: Observations | None = None
+    ) -> None:
+        """With `observations`, everything is asked for and granted but special addresses, and is
+        noted there."""
         self._plugin = manifest.name
+        self._observations = observations
         self._asked = [_Asked(OriginPattern.parse(one.url), one.methods) for one in manifest.http]
         self._granted = [_granted(one) for one in policy.http]
 
@@ -59,6 +65,8 @@ class HttpRules:
 
         Raises `DeniedError` for a request that is not asked for and granted.
         """
+        if self._observations is not None:
+            return self._observations.addresses
         self._check(
             method,
             origin,
@@ -112,3 +120,9 @@ class HttpRules:
                     f'  [[plugins.{self._plugin}.http]]\n  url = "{origin}"\n'
                     '  addresses = ["ADDRESS"]',
                 )
+
+    def made(self, method: str, origin: Origin, address: Address, secrets: Sequence[str]) -> None:
+        """Notes a request that is made, if they are observed."""
+        if self._observations is not None:
+            where = None if special(address) is None else address
+            self._observations.note(method, origin, where, secrets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
+from typing import Any
 
 import anyio
 from orchestrator_plugin_sdk import PayloadEncoding
@@ -50,14 +51,15 @@ class CallReach:
 
     def __init__(self, plugin: PluginReach, call: Call) -> None:
         self._plugin = plugin
+        self._call = call
         self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
         self.secrets: Mapping[str, str] = plugin.secrets.references
         self.http: OpenHttp = plugin.http.open(call)
         self.files: OpenFiles = plugin.files.open(partial(plugin.audit.files, call))
 
-    def scrub(self, text: str) -> str:
+    def scrub(self, document: Any) -> Any:
         """As `reach.CallReach` says."""
-        return self._plugin.secrets.scrub(text)
+        return self._plugin.secrets.scrub(document)
 
     async def close(self, error: BaseException | None) -> None:
         """As `reach.CallReach` says."""
@@ -70,3 +72,15 @@ class CallReach:
                 await anyio.to_thread.run_sync(close)
             else:
                 close()
+            times = self._call.times()
+            self._plugin.audit.call(
+                self._call,
+                {
+                    "outcome": "ok" if error is None else type(error).__name__,
+                    **self.http.totals,
+                    **self.files.totals,
+                    "queue_ms": times.queue_ms,
+                    "plugin_ms": times.plugin_ms,
+                    "host_ms": times.host_ms,
+                },
+            )

@@ -29,6 +29,7 @@ SCRUBBED: Final = "[secret]"
 _LEAST: Final = 6
 """Characters of a value: shorter ones are found everywhere."""
 _MOST: Final = 65_536
+_PROBE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,11 @@ class Secrets:
     def _value(self, reference: str) -> str:
         return self._secrets[self._names[reference]].value
 
-    def scrub(self, text: str) -> str:
-        """The text without the values."""
-        return self.scrubber.text(text)
+    def scrub(self, document: Any) -> Any:
+        """A document, or a text, without the values."""
+        if not self._secrets:
+            return document
+        return _map_texts(document, self.scrubber.text)
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(sorted(self._secrets)) or 'none'}>"
@@ -169,11 +172,31 @@ class Scrubber:
         """How many bytes at the end may be the beginning of a value."""
         longest = 0
         for spelling in self._spellings:
-            for length in range(min(len(spelling) - 1, len(data)), longest, -1):
+            # A long value is looked for by its first few bytes, not at each of its lengths.
+            probe, at = spelling[:_PROBE], max(len(data) - len(spelling) + 1, 0)
+            while (at := data.find(probe, at)) >= 0:
+                if spelling.startswith(data[at:]):
+                    longest = max(longest, len(data) - at)
+                    break
+                at += 1
+            for length in range(min(_PROBE, len(spelling), len(data) + 1) - 1, longest, -1):
                 if data.endswith(spelling[:length]):
                     longest = length
                     break
         return longest
+
+    def up_to(self, data: bytes, end: int) -> tuple[bytes, int]:
+        """The bytes up to `end` without the values that begin there, and where those end."""
+        made, at = [], 0
+        for found in self._pattern.finditer(data) if self._pattern is not None else ():
+            if found.start() >= end:
+                break
+            made += [data[at : found.start()], SCRUBBED.encode()]
+            at = found.end()
+        if at < end:
+            made.append(data[at:end])
+            at = end
+        return b"".join(made), at
 
     def stream(self) -> ScrubbedStream:
         """For a body that comes in pieces."""
@@ -190,10 +213,11 @@ class ScrubbedStream:
 
     def feed(self, piece: bytes) -> bytes:
         """What can be given of what has come."""
-        data = self._scrubber.data(self._rest + piece)
-        held = self._scrubber.held_back(data)
-        self._rest = data[len(data) - held :]
-        return data[: len(data) - held]
+        data = self._rest + piece
+        # Before values are taken out: one that is whole may be the beginning of a longer one.
+        made, at = self._scrubber.up_to(data, len(data) - self._scrubber.held_back(data))
+        self._rest = data[at:]
+        return made
 
     def end(self) -> bytes:
         """What was held back."""

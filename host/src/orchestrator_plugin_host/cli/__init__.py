@@ -22,6 +22,7 @@ from .demo import demo as _demo
 from .hostile import hostile as _hostile
 from .inspect import inspect as _inspect
 from .output import INTERRUPTED, USAGE, Output, UsageError
+from .policy import policy as _policy
 
 __all__ = ["app", "main"]
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 for _command in (_demo, _build, _inspect, _call, _hostile):
     app.command()(_command)
 app.add_typer(_cache, name="cache")
+app.add_typer(_policy, name="policy")
 
 
 def _show_version(wanted: bool) -> None:

@@ -24,12 +24,18 @@ from orchestrator_plugin_sdk.contract import KINDS, Operation
 from ..discovery import PluginSource
 from ..handles import HANDLES, LoadedPlugin
 from ..host import PluginHost
-from ..policy import Policy
+from ..policy import Policy, read_policy
 from ..settings import HostSettings, Tier
 from .arguments import arguments_of, limits_from, method_named, read_json
 from .output import (
+    BuiltSource,
+    ConfigOption,
     JsonOption,
+    MethodName,
+    NativeOption,
     Output,
+    PolicyOption,
+    RequestOption,
     TierOption,
     UsageError,
     WasiOption,
@@ -41,34 +47,18 @@ from .sources import is_fresh, to_load
 
 
 def call(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE_OR_DIR_OR_ENTRYPOINT",
-            help="A component, a built source folder, or an installed entry point.",
-        ),
-    ],
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="generate, embed_texts, …")],
-    request: Annotated[
-        str,
-        typer.Option(
-            metavar="JSON|@FILE|-",
-            help="The method's arguments by name, as a JSON object; for generate, stream and "
-            "execute the fields of the request may stand there themselves.",
-        ),
-    ] = "{}",
-    config: Annotated[
-        str, typer.Option(metavar="JSON|@FILE|-", help="What the plugin is configured with.")
-    ] = "{}",
+    source: BuiltSource,
+    method: MethodName,
+    request: RequestOption = "{}",
+    config: ConfigOption = "{}",
     limit: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A limit, like fuel=1000000000. Repeatable."),
     ] = None,
     tier: TierOption = None,
-    wasi: WasiOption = "none",
-    native: Annotated[
-        bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
-    ] = False,
+    wasi: WasiOption = None,
+    policy: PolicyOption = None,
+    native: NativeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Call one method of a plugin. What the plugin logs goes to stderr."""
@@ -78,12 +68,15 @@ def call(
         arguments = arguments_of(operation, read_json(request, "--request"))
         configured = read_json(config, "--config")
         limits = limits_from(limit or [])
+        if policy is not None and wasi is not None:
+            raise UsageError("--policy and --wasi: say wasi = … in the policy file")
         if native and tier is not None:
             raise UsageError("--native and --tier: a native plugin is not sandboxed, in no tier")
         found = to_load(source, native=native)
         if isinstance(found, Path) and not is_fresh(Path(source), found):
             out.note(f"{found} is older than what it was built from: build it again to see changes")
-        settings = HostSettings(limits=limits, policy=Policy(wasi=wasi))
+        granted = Policy(wasi=wasi or "none") if policy is None else read_policy(policy)
+        settings = HostSettings(limits=limits, policy=granted)
         run(_run, out, found, operation, arguments, configured, settings, tier)
 
 
@@ -96,7 +89,7 @@ async def _run(
     settings: HostSettings,
     tier: Tier | None,
 ) -> None:
-    context = PluginContext(logger=_NoteLogger(out))
+    context = PluginContext(logger=NoteLogger(out))
     async with PluginHost(settings) as host:
         with out.waiting("loading (the first time, compiling takes seconds)"):
             kind = _handle_with(operation)
@@ -145,12 +138,13 @@ def _show_event(out: Output, event: StreamEvent) -> None:
         out.line(event)
 
 
-class _NoteLogger(PluginLogger):
+class NoteLogger(PluginLogger):
     """Shows what a plugin logs."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
 
     def emit(self, event: LogEvent) -> None:
+        """Shows one event."""
         fields = " ".join(f"{name}={value!r}" for name, value in event.fields.items())
         self._out.note(f"{event.level}: {event.message} {fields}".rstrip())

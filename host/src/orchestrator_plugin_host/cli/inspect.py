@@ -21,12 +21,13 @@ from orchestrator_plugin_sdk.project import read_manifest
 from rich.table import Table
 from rich.text import Text
 
-from ..admission import admit_component, admit_export
+from ..admission import admit_component, admit_export, limits_of
 from ..component_file import ComponentFile, read_component
 from ..discovery import resolve
+from ..granting import asked_for
 from ..limits import UNITS, Limits, effective_limits
-from ..policy import Policy
-from .output import JsonOption, Output, error_document, megabytes, printable
+from ..policy import PolicyFile, read_policy
+from .output import JsonOption, Output, PolicyOption, error_document, megabytes, printable
 from .running import run
 from .sources import component_of
 
@@ -39,32 +40,36 @@ def inspect(
             help="A component, a folder with a plugin.toml, or an installed entry point.",
         ),
     ],
+    policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a plugin is and whether a host would take it, without running or compiling it.
+    """Show what a plugin is, what it asks for, and whether a host would take it, without running or
+    compiling it. With --policy, that is for a host with this policy.
 
     Of an entry point, its module is imported, since that is where its manifest is.
     """
     out = Output(as_json)
     with out.reporting():
-        facts = _of_folder(Path(source)) if Path(source).is_dir() else run(_of, source)
+        granted = PolicyFile() if policy is None else read_policy(policy)
+        folder = Path(source)
+        facts = _of_folder(folder, granted) if folder.is_dir() else run(_of, source, granted)
         if as_json:
             out.document(facts)
         else:
             out.people.print(_table(facts))
 
 
-async def _of(source: str) -> dict[str, Any]:
+async def _of(source: str, granted: PolicyFile) -> dict[str, Any]:
     limits = Limits()
     found = await resolve(source, limits.component_bytes)
     if isinstance(found, PluginExport):
         facts = {"source": source, "form": "entry point"}
-        facts |= _described(validate_manifest(found.manifest))
-        return facts | _admission(lambda: admit_export(found, limits))
-    return {"source": source, "form": "component"} | _of_component(found, limits)
+        facts |= _described(validate_manifest(found.manifest), granted)
+        return facts | _admission(lambda: admit_export(found, limits, granted))
+    return {"source": source, "form": "component"} | _of_component(found, limits, granted)
 
 
-def _of_folder(directory: Path) -> dict[str, Any]:
+def _of_folder(directory: Path, granted: PolicyFile) -> dict[str, Any]:
     """A source folder: its component if it is built, else what its `plugin.toml` says."""
     manifest = read_manifest(directory)
     component = component_of(directory)
@@ -73,29 +78,33 @@ def _of_folder(directory: Path) -> dict[str, Any]:
         limits = Limits()
         with component.open("rb") as file:
             data = file.read(limits.component_bytes + 1)
-        return facts | {"component": str(component)} | _of_component(data, limits)
+        return facts | {"component": str(component)} | _of_component(data, limits, granted)
 
     def admit() -> None:
         check_version(manifest)
-        effective_limits(Limits(), manifest)
+        effective_limits(limits_of(granted.of(manifest.name), Limits()), manifest)
 
-    return facts | {"component": None} | _described(manifest) | _admission(admit)
+    return facts | {"component": None} | _described(manifest, granted) | _admission(admit)
 
 
-def _of_component(data: bytes, limits: Limits) -> dict[str, Any]:
+def _of_component(data: bytes, limits: Limits, granted: PolicyFile) -> dict[str, Any]:
     """Raises `InvalidComponentError` for what isn't a component, `ComponentTooLargeError`."""
     if len(data) > limits.component_bytes:
-        admit_component(data, limits, Policy())  # says why not
+        admit_component(data, limits, granted)  # says why not
     file = read_component(data)
     try:
-        facts = _described(validate_manifest(file.manifest_document))
+        facts = _described(validate_manifest(file.manifest_document), granted)
     except PluginError:
         facts = {"manifest": None}  # admission tells what is wrong with it
-    return facts | _contents(file) | _admission(lambda: admit_component(data, limits, Policy()))
+    return facts | _contents(file) | _admission(lambda: admit_component(data, limits, granted))
 
 
-def _described(manifest: PluginManifest) -> dict[str, Any]:
-    return {"manifest": to_document(manifest), "world": KINDS[manifest.type].world}
+def _described(manifest: PluginManifest, granted: PolicyFile) -> dict[str, Any]:
+    return {
+        "manifest": to_document(manifest),
+        "world": KINDS[manifest.type].world,
+        "asks_for": [asdict(one) for one in asked_for(manifest, granted.of(manifest.name))],
+    }
 
 
 def _contents(file: ComponentFile) -> dict[str, Any]:
@@ -127,6 +136,19 @@ def _table(facts: Mapping[str, Any]) -> Table:
     return table
 
 
+def _asked(asked: list[Mapping[str, Any]]) -> Text:
+    """What is granted, and the line to add for what is not."""
+    made = Text()
+    for one in asked:
+        mark, style = ("✓", "green") if one["granted"] else ("✗", "red")
+        made.append(f"{mark} {printable(one['what'])}\n", style)
+        if not one["granted"]:
+            lines = printable(one["line"]).replace("\n", "\n    ")
+            made.append(f"    {lines}\n", "dim")
+    made.rstrip()
+    return made if asked else Text("nothing")
+
+
 def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
     manifest = facts["manifest"]
     if manifest:
@@ -142,6 +164,8 @@ def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
         asked = {name: value for name, value in manifest["limits"].items() if value is not None}
         lines = [f"{name} = {value:,} {UNITS[name]}" for name, value in asked.items()]
         yield "limits", "\n".join(lines) or "none of its own"
+    if manifest:
+        yield "asks for", _asked(facts["asks_for"])
     if facts.get("component", "") is None:
         yield "component", "not built yet"
     if "digest" in facts:

@@ -15,6 +15,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -36,7 +37,33 @@ TierOption = Annotated[
     typer.Option("--tier", help="Where the component runs: on a thread, or in its own process."),
 ]
 WasiOption = Annotated[
-    WasiLevel, typer.Option("--wasi", help="What of WASI the component may import.")
+    WasiLevel | None, typer.Option("--wasi", help="What of WASI the component may import.")
+]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="What plugins are granted: a policy file."),
+]
+BuiltSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE_OR_DIR_OR_ENTRYPOINT",
+        help="A component, a built source folder, or an installed entry point.",
+    ),
+]
+MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="generate, embed_texts, …")]
+RequestOption = Annotated[
+    str,
+    typer.Option(
+        metavar="JSON|@FILE|-",
+        help="The method's arguments by name, as a JSON object; for generate, stream and "
+        "execute the fields of the request may stand there themselves.",
+    ),
+]
+ConfigOption = Annotated[
+    str, typer.Option(metavar="JSON|@FILE|-", help="What the plugin is configured with.")
+]
+NativeOption = Annotated[
+    bool, typer.Option("--native", help="Run a source folder in this process, not sandboxed.")
 ]
 CacheOption = Annotated[
     str | None,

@@ -8,7 +8,7 @@ from orchestrator_plugin_sdk import PluginType
 
 from ._base import LoadedPlugin, PluginStream
 from .embedder import LoadedEmbedder
-from .provider import LoadedProvider
+from .provider import LoadedProvider, ResponseStream
 from .tool_executor import LoadedToolExecutor
 from .vector_memory import LoadedVectorMemoryBackend
 
@@ -20,6 +20,7 @@ __all__ = [
     "LoadedToolExecutor",
     "LoadedVectorMemoryBackend",
     "PluginStream",
+    "ResponseStream",
 ]
 
 HANDLES: Final[Mapping[PluginType, type[LoadedPlugin]]] = MappingProxyType(

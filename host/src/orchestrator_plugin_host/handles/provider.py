@@ -19,10 +19,25 @@ from orchestrator_plugin_sdk.contract import (
     STREAM,
 )
 
-from ..errors import (
-    PluginClosedError,
-)
+from ..errors import DeadlineExceededError, PluginClosedError
 from ._base import LoadedPlugin, PluginStream
+from .arrived import Arrived
+
+
+class ResponseStream(PluginStream[StreamEvent]):
+    """The events of a streamed answer, and what they make together."""
+
+    def __init__(
+        self, plugin: str, events: AsyncGenerator[StreamEvent, None], arrived: Arrived
+    ) -> None:
+        super().__init__(plugin, events)
+        self._arrived = arrived
+
+    @property
+    def response(self) -> ModelResponse:
+        """What has arrived so far, as `generate` would give it: whole once the stream has ended,
+        and whatever there was if it broke off."""
+        return self._arrived.response()
 
 
 class LoadedProvider(LoadedPlugin):
@@ -45,24 +60,37 @@ class LoadedProvider(LoadedPlugin):
 
     def stream(
         self, request: ModelRequest | Mapping[str, Any], context: PluginContext | None = None
-    ) -> PluginStream[StreamEvent]:
-        """The answer, piece by piece. Begins when the first event is asked for."""
-        stream = PluginStream(self.name, self._stream(request, context))
+    ) -> ResponseStream:
+        """The answer, piece by piece. Begins when the first event is asked for.
+
+        Besides what every call may raise: `FirstEventTimeoutError`, `IdleTimeoutError` and
+        `StreamLimitError`. What had arrived by then is in the stream's `response`.
+        """
+        arrived = Arrived(self.limits.document_out_bytes)
+        stream = ResponseStream(self.name, self._stream(request, context, arrived), arrived)
         self._streams.add(stream)
         return stream
 
     async def _stream(
-        self, request: ModelRequest | Mapping[str, Any], context: PluginContext | None
+        self,
+        request: ModelRequest | Mapping[str, Any],
+        context: PluginContext | None,
+        arrived: Arrived,
     ) -> AsyncGenerator[StreamEvent, None]:
         with self._entered():
             arguments = self._arguments(STREAM, [request])
-            async with (
-                self._calling(STREAM.method, context) as call,
-                self._backend.stream(STREAM, arguments, call) as events,
-            ):
-                async for event in events:
-                    call.count_stream_event()
-                    self._moved.set()
-                    yield event
-                    if self._closed:
-                        raise PluginClosedError(f"plugin {self.name!r} has been shut down")
+            async with self._calling(STREAM.method, context) as call:
+                call.begin_step("first_event_ms")
+                try:
+                    async with self._backend.stream(STREAM, arguments, call) as events:
+                        async for event in events:
+                            call.count_stream_event()
+                            arrived.add(event)
+                            self._moved.set()
+                            yield event
+                            if self._closed:
+                                raise PluginClosedError(f"plugin {self.name!r} has been shut down")
+                            call.begin_step("idle_ms")
+                except DeadlineExceededError as error:
+                    error.arrived = arrived.response()
+                    raise

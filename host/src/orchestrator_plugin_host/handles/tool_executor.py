@@ -58,7 +58,8 @@ class LoadedToolExecutor(LoadedPlugin):
                     "timeout_ms",
                     timeout,
                     UNITS["deadline_ms"],
-                    "took too long",
+                    f"took too long ({error.times})",
+                    error.times,
                     remedy="raise timeout_ms in the request, and in the tool policy if it is set "
                     "there",
                 ) from error

@@ -14,7 +14,8 @@ from wasmtime.component import Component
 
 from ..wit import World
 from . import _capi
-from .values import Lift, Lower, lifter, lowerer
+from .lowering import Lower, lowerer
+from .values import Lift, lifter
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from wasmtime import Engine
 
 from ..wit import Function, full_name, read_contract
 from . import _capi
-from .values import lifter, lowerer
+from .lowering import lowerer
+from .values import lifter
 
 INTERFACES = ("log", "abort", "clock", "random", "http", "files")
 

@@ -1,4 +1,6 @@
-"""Values across the boundary, by the contract's types: Python to wasmtime and back.
+"""Values across the boundary, by the contract's types, and from wasmtime to Python.
+
+`lowering` is the way back.
 
 Every kind is checked at every level on the way in, even though components are compared with the
 contract before they run: a value of another kind would be read as an address.
@@ -19,9 +21,8 @@ WIT                             Python
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from ctypes import c_uint8, c_uint64, string_at
+from ctypes import string_at
 from dataclasses import dataclass
 from functools import cache
 from struct import Struct
@@ -45,8 +46,6 @@ _ENTRY_NAME = Struct("<QQ")
 
 Lift = Callable[[int, int], Any]
 """Reads the value at an address, no string or list of which may have more bytes than this."""
-Lower = Callable[[Any, int], None]
-"""Writes a value to zeroed memory at an address."""
 
 
 class ValueMismatchError(Exception):
@@ -221,130 +220,3 @@ def _lift_record(wanted: RecordType) -> Lift:
         return made
 
     return lift
-
-
-@cache
-def lowerer(wanted: Type) -> Lower:
-    """How to write a value of this type. Python's side is trusted; its types are not checked."""
-    if isinstance(wanted, Primitive):
-        return _PRIMITIVE_LOWERS[wanted.name]
-    if isinstance(wanted, ListType) and wanted.element == Primitive("u8"):
-        return _lower_bytes
-    if isinstance(wanted, VariantType):
-        return _lower_variant(wanted)
-    if isinstance(wanted, ResultType):
-        return _lower_result(wanted)
-    if isinstance(wanted, OptionType):
-        return _lower_option(wanted)
-    if isinstance(wanted, RecordType):
-        return _lower_record(wanted)
-    if isinstance(wanted, EnumType):
-        return _lower_enum
-    if isinstance(wanted, HandleType):
-        return lambda resource, address: _capi.put_resource(address, resource)
-    raise TypeError(f"no values of type {wanted} are ever sent")
-
-
-def _lower_integer(kind: int) -> Lower:
-    def lower(value: int, address: int) -> None:
-        c_uint64.from_address(address + 8).value = value
-        c_uint8.from_address(address).value = kind
-
-    return lower
-
-
-def _lower_string(value: str, address: int) -> None:
-    encoded = value.encode("utf-8")
-    _capi.byte_vec_new(address + 8, len(encoded), encoded)
-    c_uint8.from_address(address).value = _capi.KIND_STRING
-
-
-def _lower_bytes(value: bytes, address: int) -> None:
-    size = len(value)
-    values = bytearray(size * _capi.VAL_SIZE)
-    values[:: _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * size
-    values[8 :: _capi.VAL_SIZE] = value
-    _capi.list_new_uninit(address + 8, size)
-    if size:
-        data = c_uint64.from_address(address + 16).value
-        ctypes.memmove(data, bytes(values), len(values))
-    c_uint8.from_address(address).value = _capi.KIND_LIST
-
-
-_PRIMITIVE_LOWERS: dict[str, Lower] = {
-    "bool": _lower_integer(_capi.KIND_BOOL),
-    "u32": _lower_integer(_capi.KIND_U32),
-    "u64": _lower_integer(_capi.KIND_U64),
-    "string": _lower_string,
-}
-
-
-def _boxed(lower: Lower, value: Any) -> int:
-    """A value in memory of wasmtime's."""
-    inner = (c_uint8 * _capi.VAL_SIZE)()
-    at = ctypes.addressof(inner)
-    lower(value, at)
-    return int(_capi.val_new(at))
-
-
-def _lower_result(wanted: ResultType) -> Lower:
-    lowers = [None if one is None else lowerer(one) for one in (wanted.err, wanted.ok)]
-
-    def lower(value: Ok | Err, address: int) -> None:
-        is_ok = isinstance(value, Ok)
-        inner = lowers[is_ok]
-        if inner is not None:
-            c_uint64.from_address(address + 16).value = _boxed(inner, value.value)
-        c_uint8.from_address(address + 8).value = is_ok
-        c_uint8.from_address(address).value = _capi.KIND_RESULT
-
-    return lower
-
-
-def _lower_option(wanted: OptionType) -> Lower:
-    some = lowerer(wanted.some)
-
-    def lower(value: Any, address: int) -> None:
-        if value is not None:
-            c_uint64.from_address(address + 8).value = _boxed(some, value)
-        c_uint8.from_address(address).value = _capi.KIND_OPTION
-
-    return lower
-
-
-def _lower_record(wanted: RecordType) -> Lower:
-    fields = [(name, name.encode(), lowerer(one)) for name, one in wanted.fields]
-
-    def lower(value: dict[str, Any], address: int) -> None:
-        _capi.record_new_uninit(address + 8, len(fields))
-        entries = c_uint64.from_address(address + 16).value
-        ctypes.memset(entries, 0, len(fields) * _capi.RECORD_ENTRY_SIZE)
-        c_uint8.from_address(address).value = _capi.KIND_RECORD
-        for i, (name, encoded, lower_field) in enumerate(fields):
-            entry = entries + i * _capi.RECORD_ENTRY_SIZE
-            _capi.byte_vec_new(entry, len(encoded), encoded)
-            lower_field(value[name], entry + _capi.RECORD_VALUE_OFFSET)
-
-    return lower
-
-
-def _lower_enum(value: str, address: int) -> None:
-    encoded = value.encode()
-    _capi.byte_vec_new(address + 8, len(encoded), encoded)
-    c_uint8.from_address(address).value = _capi.KIND_ENUM
-
-
-def _lower_variant(wanted: VariantType) -> Lower:
-    cases = {
-        name: (name.encode(), None if one is None else lowerer(one)) for name, one in wanted.cases
-    }
-
-    def lower(value: tuple[str, Any], address: int) -> None:
-        name, payload = value
-        encoded, lower_payload = cases[name]
-        if lower_payload is not None:
-            c_uint64.from_address(address + 24).value = _boxed(lower_payload, payload)
-        _capi.byte_vec_new(address + 8, len(encoded), encoded)
-        c_uint8.from_address(address).value = _capi.KIND_VARIANT
-
-    return lower

@@ -2,24 +2,26 @@
 
 A component is built with every WASI call replaced by a trap, so that nothing of the operating
 system is there to ask for. What a plugin's source may still use unchanged, `time`, `datetime`,
-`random`, `secrets`, `uuid`, `print`, is carried to the host's imports here (`datetime` because the
-build makes it the pure Python one, which asks `time`). What has no meaning in
-a sandbox raises `PermissionError` instead of ending the instance.
+`random`, `secrets`, `uuid`, `print`, and files and folders, is carried to the host's imports here
+(`datetime` because the build makes it the pure Python one, which asks `time`). What has no meaning
+in a sandbox raises `PermissionError` instead of ending the instance.
 """
 
 from __future__ import annotations
 
-import builtins
 import io
 import os
 import random
 import sys
 import time
 from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 from wit_world.imports import clock as host_clock
 from wit_world.imports import random as host_random
+
+from . import _file_system
 
 _RANDOM_CHUNK = 65_536
 
@@ -66,40 +68,53 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
     return refused
 
 
+# All of these would end the instance: there is no system to ask.
 _REFUSED_OS = [
-    "access",
-    "chdir",
-    "chmod",
-    "close",
-    "fdopen",
-    "fstat",
-    "fsync",
-    "ftruncate",
-    "getcwd",
+    "_exit",
+    "abort",
+    "closerange",
+    "dup",
+    "fpathconf",
+    "get_blocking",
+    "get_inheritable",
+    "isatty",
     "link",
-    "listdir",
-    "lseek",
-    "lstat",
-    "makedirs",
-    "mkdir",
-    "open",
+    "pathconf",
+    "posix_fadvise",
     "pread",
     "pwrite",
-    "read",
-    "readlink",
-    "remove",
-    "rename",
-    "replace",
-    "rmdir",
-    "scandir",
-    "stat",
+    "readinto",
+    "set_blocking",
+    "set_inheritable",
     "symlink",
-    "truncate",
-    "unlink",
-    "utime",
-    "walk",
-    "write",
+    "times",
 ]
+
+
+# Raised in Python's own code, or harmless.
+_ALLOWED_EVENTS = frozenset({"os.putenv", "os.unsetenv", "os.walk"})
+
+
+def _refuse_system(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuses what the C code is about to ask the system: a trap would end the instance. So does
+    the parser, which looks for the file of every syntax error and goes on without it."""
+    if (event == "open" or event.startswith(("os.", "socket."))) and event not in _ALLOWED_EVENTS:
+        raise PermissionError(f"{event} is not there in a sandboxed plugin")
+
+
+_TIMES = ("monotonic", "monotonic_ns", "perf_counter", "process_time", "sleep", "time", "time_ns")
+_captured: list[tuple[ModuleType, str, str]] = []
+
+
+def prepare() -> None:
+    """Notes who has taken functions of `time` into variables of their own. Called by the build,
+    since looking takes long."""
+    by_function = {id(getattr(time, name)): name for name in _TIMES}
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType) and module is not time:
+            for name, value in vars(module).items():
+                if id(value) in by_function:
+                    _captured.append((module, name, by_function[id(value)]))
 
 
 def install(emit_output: Callable[[str, str], None]) -> None:
@@ -108,34 +123,66 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     Called at the first call of an instance, not at the build: building imports the plugin, and an
     import may read files.
     """
+    before = {name: getattr(time, name) for name in _TIMES}
     time.time = lambda: host_clock.wall_now() / 1e9
     time.time_ns = host_clock.wall_now
     time.monotonic = time.perf_counter = lambda: host_clock.monotonic_now() / 1e9
     time.monotonic_ns = time.perf_counter_ns = host_clock.monotonic_now
     time.process_time = time.thread_time = time.monotonic
     time.process_time_ns = time.thread_time_ns = time.monotonic_ns
+    time.get_clock_info = _clock_info
     time.sleep = sleep  # type: ignore[assignment]  # the same, by a simpler signature
     _default_to_now("gmtime", "localtime", "ctime")
+    time.clock_gettime = lambda clock: (
+        time.time() if clock == time.CLOCK_REALTIME else time.monotonic()
+    )
+    time.clock_getres = lambda clock: 1e-9
+    for module, name, which in _captured:
+        if getattr(module, name, None) is before[which]:
+            setattr(module, name, getattr(time, which))
     plain_strftime, plain_asctime = time.strftime, time.asctime
     time.strftime = lambda form, when=None: plain_strftime(form, when or time.gmtime())
     time.asctime = lambda when=None: plain_asctime(when or time.gmtime())
 
     os.urandom = random_bytes
     random._urandom = random_bytes  # type: ignore[attr-defined]
-    random.seed(random_bytes(32))
+    plain_seed = random.Random.seed
+    random.Random.seed = lambda self, a=None, version=2: plain_seed(  # type: ignore[method-assign]
+        self, random_bytes(32) if a is None else a, version
+    )
+    random.seed = random._inst.seed  # it was bound before
+    random.seed()
 
-    sys.stdout = _LogStream(lambda line: emit_output("info", line))
-    sys.stderr = _LogStream(lambda line: emit_output("warning", line))
-    sys.stdin = io.StringIO("")
+    sys.stdout = sys.__stdout__ = _LogStream(  # type: ignore[misc, assignment]
+        lambda line: emit_output("info", line)
+    )
+    sys.stderr = sys.__stderr__ = _LogStream(  # type: ignore[misc, assignment]
+        lambda line: emit_output("warning", line)
+    )
+    sys.stdin = sys.__stdin__ = io.StringIO("")  # type: ignore[misc, assignment]
 
-    builtins.open = io.open = _refuse("the file system")
+    _file_system.install()
+    select = sys.modules.get("select")
+    if select is not None:
+        select.select = select.poll = _refuse("select")  # type: ignore[attr-defined]
     for name in _REFUSED_OS:
         if hasattr(os, name):
-            setattr(os, name, _refuse("the file system"))
+            setattr(os, name, _refuse(f"os.{name}"))
+    sys.addaudithook(_refuse_system)
     # A late import would look for a file; without a path to look in, it is an ImportError.
     sys.path[:] = []
     sys.path_importer_cache.clear()
     sys.path_hooks[:] = []
+
+
+def _clock_info(name: str) -> Any:
+    """As `time.get_clock_info`."""
+    return SimpleNamespace(
+        implementation="the host",
+        monotonic=name != "time",
+        adjustable=name == "time",
+        resolution=1e-9,
+    )
 
 
 def _default_to_now(*names: str) -> None:

@@ -21,7 +21,7 @@ from wit_world.imports import log as host_log
 from wit_world.imports import types as wit
 
 from ..answers import outgoing
-from ..codec import pack, to_document, unpack
+from ..codec import pack, to_document
 from ..context import AbortSignal, CallContext, PluginContext
 from ..contract import KINDS, STREAM, Operation
 from ..errors import DocumentError, ErrorKind, PluginCallError
@@ -29,13 +29,12 @@ from ..files import FileInfo, Files
 from ..http import Http, HttpHead, HttpRequest
 from ..log import LogEvent, LogLevel, PluginLogger, log_document
 from ..manifest import PluginType
-from ..payload import PayloadEncoding, choose_encoding, from_text, to_text
 from ..plugin import Plugin
 from ..schema import from_document
 from . import _environment
+from ._payloads import asked, bytes_of, document_of, map_of, to_payload
 
 T = TypeVar("T")
-_HOST_READS: tuple[PayloadEncoding, ...] = ("bytes", "latin1", "base64")
 
 
 class _HostLogger(PluginLogger):
@@ -45,7 +44,7 @@ class _HostLogger(PluginLogger):
     def emit(self, event: LogEvent) -> None:
         document = log_document(event)
         if not self.muted:
-            host_log.emit(_to_payload(document))
+            host_log.emit(to_payload(document))
 
 
 class _HostAbortSignal(AbortSignal):
@@ -72,56 +71,15 @@ class _HostServices:
         return _environment.random_bytes(length)
 
 
-def _to_payload(document: bytes) -> Any:
-    encoding = choose_encoding(document, _HOST_READS)
-    if encoding == "bytes":
-        return wit.Payload_Bytes(document)
-    text = to_text(encoding, document)
-    return wit.Payload_Latin1(text) if encoding == "latin1" else wit.Payload_Base64(text)
-
-
-def _bytes_of(payload: Any) -> bytes:
-    if isinstance(payload, wit.Payload_Bytes):
-        return bytes(payload.value)
-    if isinstance(payload, wit.Payload_Latin1):
-        return from_text("latin1", payload.value)
-    return from_text("base64", payload.value)
-
-
-def _from_payload(payload: Any) -> dict[str, Any]:
-    unpacked = unpack(_bytes_of(payload))
-    if not isinstance(unpacked, dict):
-        raise DocumentError("a call's document is a map")
-    return unpacked
-
-
-def _asked(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What an import of the host gives. Raises what the host says no with."""
-    try:
-        return function(*arguments)
-    except Err as refused:
-        said = refused.value
-        raise PluginCallError(
-            said.kind.name.lower().replace("_", "-"),
-            said.message,
-            retryable=said.retryable,
-            retry_after_ms=said.retry_after_ms,
-        ) from None
-
-
-def _document_of(payload: Any, wanted: Any) -> Any:
-    return from_document(wanted, unpack(_bytes_of(payload)))
-
-
 class _HostHttp:
     async def send(self, request: HttpRequest) -> HttpHead:
         document = pack(to_document(request))
-        head: HttpHead = _document_of(_asked(host_http.send, _to_payload(document)), HttpHead)
+        head: HttpHead = document_of(asked(host_http.send, to_payload(document)), HttpHead)
         return head
 
     async def read(self, response: int, most: int) -> bytes | None:
-        piece = _asked(host_http.read, response, most)
-        return None if piece is None else _bytes_of(piece)
+        piece = asked(host_http.read, response, most)
+        return None if piece is None else bytes_of(piece)
 
     async def close(self, response: int) -> None:
         host_http.close(response)
@@ -129,35 +87,35 @@ class _HostHttp:
 
 class _HostFiles:
     async def read(self, path: str, offset: int, length: int) -> bytes:
-        return _bytes_of(_asked(host_files.read, path, offset, length))
+        return bytes_of(asked(host_files.read, path, offset, length))
 
     async def write(self, path: str, offset: int, data: bytes) -> None:
-        _asked(host_files.write, path, offset, _to_payload(data))
+        asked(host_files.write, path, offset, to_payload(data))
 
     async def resize(self, path: str, size: int) -> None:
-        _asked(host_files.resize, path, size)
+        asked(host_files.resize, path, size)
 
     async def sync(self, path: str) -> None:
-        _asked(host_files.sync, path)
+        asked(host_files.sync, path)
 
     async def stat(self, path: str) -> FileInfo:
-        info: FileInfo = _document_of(_asked(host_files.stat, path), FileInfo)
+        info: FileInfo = document_of(asked(host_files.stat, path), FileInfo)
         return info
 
     async def list_folder(self, path: str) -> Sequence[FileInfo]:
-        listed: Sequence[FileInfo] = _document_of(
-            _asked(host_files.list_folder, path), tuple[FileInfo, ...]
+        listed: Sequence[FileInfo] = document_of(
+            asked(host_files.list_folder, path), tuple[FileInfo, ...]
         )
         return listed
 
     async def make_folder(self, path: str) -> None:
-        _asked(host_files.make_folder, path)
+        asked(host_files.make_folder, path)
 
     async def remove(self, path: str) -> None:
-        _asked(host_files.remove, path)
+        asked(host_files.remove, path)
 
     async def rename(self, source: str, target: str) -> None:
-        _asked(host_files.rename, source, target)
+        asked(host_files.rename, source, target)
 
 
 def _to_err(error: BaseException) -> Err[Any]:
@@ -203,7 +161,7 @@ class _Guest:
                 raise PluginCallError(ErrorKind.INTERNAL, "init has not been called")
             _environment.install(self._emit_output)
             self._plugin = self._create_plugin()
-        document = {} if payload is None else _from_payload(payload)
+        document = {} if payload is None else map_of(payload)
         arguments: list[Any] = [
             from_document(wanted, document.get(name), name)
             for name, wanted in operation.arguments.items()
@@ -259,7 +217,7 @@ class EventStream:
         except BaseException as error:
             raise _to_err(error) from None
         try:
-            return _to_payload(outgoing(STREAM, event))
+            return to_payload(outgoing(STREAM, event))
         except BaseException as error:
             raise _to_err(error) from None
 
@@ -280,7 +238,7 @@ def _export(guest: _Guest, operation: Operation) -> Callable[..., Any]:
             if operation.form == "stream":
                 return guest.opened(EventStream(value))
             answer = outgoing(operation, value)
-            return _to_payload(answer) if operation.form == "document" else answer
+            return to_payload(answer) if operation.form == "document" else answer
         except BaseException as error:
             raise _to_err(error) from None
 
@@ -290,6 +248,7 @@ def _export(guest: _Guest, operation: Operation) -> Callable[..., Any]:
 def export_plugin(kind: PluginType | str, create_plugin: Callable[[], Plugin]) -> Iterable[Any]:
     """The export classes for a plugin of this kind: `(Lifecycle, <the kind's interface>)`."""
     guest = _Guest(create_plugin)
+    _environment.prepare()
     by_interface: dict[str, dict[str, Any]] = {}
     for operation in KINDS[PluginType(kind)].operations:
         methods = by_interface.setdefault(operation.interface, {})

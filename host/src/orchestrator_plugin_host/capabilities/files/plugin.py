@@ -46,12 +46,15 @@ class PluginFiles:
         granted: FilesGrant,
         data_folders: DataFolders,
         artifacts_directory: Path,
+        note: Callable[[str], None] | None = None,
     ) -> None:
-        """`data_folders` are those of the host; `artifacts_directory` is that of all plugins.
+        """`data_folders` are those of the host; `artifacts_directory` is that of all plugins;
+        `note` is told of each root that is used.
 
         Opens the plugin's data folder and those of the operator's. Raises `FilesError`.
         """
         self.plugin = plugin
+        self.note = note or (lambda root: None)
         self.asked = asked
         self.granted = granted
         self.artifacts_directory = artifacts_directory
@@ -129,6 +132,8 @@ class OpenFiles:
         self._denied = denied
         self._lock = threading.Lock()
         self._told = 0
+        self._read_bytes = 0
+        self._written_bytes = 0
         self._artifacts = Artifacts(plugin.artifacts_directory, plugin.plugin)
         self._closed = False
 
@@ -136,7 +141,9 @@ class OpenFiles:
         """As `FileAccess` says, as do all the others."""
         with self._audited(path):
             tree, place = self._readable(path)
-            return tree.read(place, offset, length)
+            data = tree.read(place, offset, length)
+            self._read_bytes += len(data)
+            return data
 
     def stat(self, path: str) -> FileInfo:
         """As `FileAccess` says."""
@@ -161,6 +168,7 @@ class OpenFiles:
         with self._audited(path):
             tree, place = self._writable(path)
             tree.write(place, offset, data, self._plugin.quota(place.root))
+            self._written_bytes += len(data)
 
     def resize(self, path: str, size: int) -> None:
         """As `FileAccess` says."""
@@ -208,6 +216,11 @@ class OpenFiles:
         return self._artifacts.on_host(*place.names), size
 
     @property
+    def totals(self) -> dict[str, int]:
+        """What the call has done, for the audit."""
+        return {"read_bytes": self._read_bytes, "written_bytes": self._written_bytes}
+
+    @property
     def has_artifacts(self) -> bool:
         """Whether the call has an artifacts folder, that closing takes time for."""
         return self._artifacts.made
@@ -248,6 +261,7 @@ class OpenFiles:
         path = PluginPath.parse(text)
         if path.root != "folders":
             return self._owned(path), path
+        self._plugin.note("/".join(["folders", *path.names[:1]]))
         if not path.names:
             raise refused(text, "which folder?")
         tree = self._plugin.folders.get(path.names[0])
@@ -268,6 +282,7 @@ class OpenFiles:
 
     def _owned(self, path: PluginPath) -> WritableTree:
         """The tree of `data` or `artifacts`."""
+        self._plugin.note(path.root)
         asked, granted = self._plugin.asked, self._plugin.granted
         if path.root == "data" and self._plugin.data is not None:
             return self._plugin.data

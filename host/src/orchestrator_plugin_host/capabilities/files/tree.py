@@ -8,6 +8,7 @@ never resolved a second time.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat as modes
 import threading
@@ -125,6 +126,9 @@ class Tree:
         with self._root_lock:
             root, self._root = self._root, None
         if root is not None:
+            # A lock is the open file's: a process that is just being started, which has the
+            # descriptor until it is another program, would keep it for a moment.
+            fcntl.flock(root, fcntl.LOCK_UN)
             os.close(root)
 
     def opened_root(self) -> int:

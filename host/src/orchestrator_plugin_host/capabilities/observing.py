@@ -1,0 +1,51 @@
+"""What a plugin uses, noted while it runs: what the least policy for it is made of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator_plugin_sdk.origins import Origin
+
+from .addresses import Address, Network
+
+
+@dataclass(slots=True)
+class ObservedOrigin:
+    """Requests to one origin: their methods, and the special addresses they went to."""
+
+    methods: set[str] = field(default_factory=set)
+    addresses: set[Address] = field(default_factory=set)
+
+
+class Observations:
+    """What the plugins of a host that observes have used. Thread-safe.
+
+    `addresses` are the special ones that may be reached meanwhile: not even a plugin that is
+    observed gets to those that nobody has named.
+    """
+
+    def __init__(self, addresses: Sequence[Network] = ()) -> None:
+        self.addresses = tuple(addresses)
+        self.origins: dict[Origin, ObservedOrigin] = {}
+        self.secrets: dict[str, set[Origin]] = {}
+        self.roots: set[str] = set()
+        self._lock = threading.Lock()
+
+    def note(
+        self, method: str, origin: Origin, address: Address | None, secrets: Sequence[str]
+    ) -> None:
+        """A request that is made, to a special `address` or a public one."""
+        with self._lock:
+            found = self.origins.setdefault(origin, ObservedOrigin())
+            found.methods.add(method)
+            if address is not None:
+                found.addresses.add(address)
+            for name in secrets:
+                self.secrets.setdefault(name, set()).add(origin)
+
+    def note_root(self, root: str) -> None:
+        """Files that are used: `data`, `artifacts`, or `folders/NAME`."""
+        with self._lock:
+            self.roots.add(root)
