@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ from orchestrator_plugin_host import (
     PluginHost,
     PluginInitError,
     PluginTrapError,
+    Policy,
+    with_manifest,
 )
+from orchestrator_plugin_host.component_file import read_component
+from orchestrator_plugin_host.policy import FilesGrant, FolderQuota
 from orchestrator_plugin_sdk import (
     ErrorKind,
     FieldCondition,
@@ -34,6 +39,7 @@ from orchestrator_plugin_sdk import (
     Vector,
     VectorItem,
     VectorQueryFilter,
+    validate_manifest,
 )
 from support.backends import BACKENDS, Stores
 from support.building import built
@@ -388,6 +394,63 @@ async def test_without_a_grant_it_says_what_it_lacks(cache_directory: Path, tmp_
     async with PluginHost(settings) as host:
         with pytest.raises(PluginInitError, match="the policy does not grant it"):
             await host.load(built(FLAT.folder))
+
+
+FORMS = [["bytes"], ["bytes", "latin1"], ["bytes", "base64"]]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("forms", FORMS, ids=lambda forms: forms[-1])
+async def test_every_form_of_a_payload_is_read(
+    forms: list[Any], cache_directory: Path, tmp_path: Path
+) -> None:
+    data = built(FLAT.folder).read_bytes()
+    manifest = replace(
+        validate_manifest(read_component(data).manifest_document), payload_encodings=tuple(forms)
+    )
+    path = tmp_path / "flat-vectors.wasm"
+    path.write_bytes(with_manifest(data, manifest))
+    host_settings = HostSettings(
+        cache_directory=cache_directory,
+        data_directory=tmp_path / "data",
+        policy=Policy(files=FilesGrant(data=FolderQuota())),
+    )
+    chance = random.Random(1)
+    async with PluginHost(host_settings) as host:
+        store = await host.load(path, expect=LoadedVectorMemoryBackend)
+        # Every length around those that are decoded at once, of text that is ASCII and is not.
+        for size in [*range(130), 8000, 20_000]:
+            metadata = {"binary": chance.randbytes(size), "text": "ż" * (size % 7)}
+            await store.upsert("repo", [VectorItem("a", Vector([1]), metadata)])
+            (found,) = await store.query("repo", [1], 1)
+            assert found.metadata == metadata
+        await store.shutdown()
+        store = await host.load(path, expect=LoadedVectorMemoryBackend)
+        assert (await store.query("repo", [1], 1))[0].metadata == metadata
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_items_that_come_and_go(stores: Stores) -> None:
+    store = await stores.open()
+    chance = random.Random(1)
+    kept: dict[str, int] = {}
+    for number in range(60):
+        batch = [f"{chance.randrange(3000)}" for _ in range(200)]
+        await store.upsert(
+            "repo", [VectorItem(one, Vector([number, 1]), {"n": number}) for one in batch]
+        )
+        kept.update(dict.fromkeys(batch, number))
+        gone = [f"{chance.randrange(3000)}" for _ in range(150)]
+        await store.delete_by_ids("repo", gone)
+        for one in gone:
+            kept.pop(one, None)
+        found = await store.query("repo", [number, 1], 10_000)
+        assert {one.id: one.metadata["n"] for one in found} == kept
+        assert {one.id for one in found if one.score > 1 - 1e-12} >= {
+            one for one, n in kept.items() if n == number
+        }
 
 
 # Filters.

@@ -15,7 +15,7 @@ from orchestrator_plugin_host import (
     with_manifest,
 )
 from orchestrator_plugin_host.admission import world_of
-from orchestrator_plugin_host.build import build
+from orchestrator_plugin_host.build import build, embed_manifest
 from orchestrator_plugin_host.component_file import read_component
 from orchestrator_plugin_host.componentize import componentize
 from orchestrator_plugin_host.componentize.abi import Signature, exported, imported, post_return
@@ -379,6 +379,17 @@ def test_many_parameters_go_through_memory() -> None:
 )
 def test_types_are_told_from_primitives_by_their_sign(index: int, encoded: str) -> None:
     assert index_type(index).hex() == encoded
+
+
+def test_a_core_module_of_another_toolchain_gets_its_manifest_too(tmp_path: Path) -> None:
+    (tmp_path / "plugin.toml").write_text(MANIFEST % ("zig", "zig"))
+    module = tmp_path / "core.wasm"
+    module.write_bytes(core(world_of(KINDS[PluginType.TOOL_EXECUTOR])))
+    file = read_component(embed_manifest(tmp_path, module).read_bytes())
+    assert file.manifest_document["name"] == "compiled"
+    module.write_bytes(core(EMBEDDER))
+    with pytest.raises(PluginBuildError, match="not of the world 'tool-executor-plugin'"):
+        embed_manifest(tmp_path, module)
 
 
 # Compilers.

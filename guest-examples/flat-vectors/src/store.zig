@@ -52,6 +52,9 @@ pub const Repository = struct {
     items: std.ArrayList(Item) = .empty,
     blocks: std.ArrayList([]align(16) f32) = .empty,
     index: std.StringHashMapUnmanaged(u32) = .empty,
+    /// Removals since the index was put in order. What is removed leaves a mark in it, which costs
+    /// whoever looks for what is not there.
+    removed: usize = 0,
 
     fn rowsOfBlock(self: *const Repository) usize {
         return @max(1, block_bytes / (self.stride * @sizeOf(f32)));
@@ -108,6 +111,11 @@ pub const Repository = struct {
             self.index.getPtr(self.items.items[at].id()).?.* = at;
         }
         self.items.items.len = last;
+        self.removed += 1;
+        if (self.removed > last + 1000) {
+            self.index.rehash(std.hash_map.StringContext{});
+            self.removed = 0;
+        }
         const rows = self.rowsOfBlock();
         // One block is kept besides those in use, lest adding and removing one item make many.
         while (self.blocks.items.len > last / rows + 2) gpa.free(self.blocks.pop().?);
