@@ -320,6 +320,43 @@ async def test_a_record_that_makes_no_sense_is_an_explained_error(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_records_that_anybody_may_have_written_are_no_trap(stores: Stores) -> None:
+    log = await written(stores, 1)
+    path = stores.data() / "vectors.log"
+    chance = random.Random(1)
+    contents_ = [
+        log[24:],
+        b"P" + words(0xFFFFFFFF, 4) + b"repo" + words(1, 1, 1, 1) + bytes(100) + b".",
+        b"D" + words(0xFFFFFFFF) + b".",
+        b"D" + words(3) + b".",
+        b"X" + words(4) + b"repo" + words(1, 1) + b"0.",
+        b"W" + words(4) + b"repo.",
+    ]
+    refusals: list[str] = []
+    for _ in range(300):
+        made = b""
+        for _ in range(chance.randrange(1, 4)):
+            content = bytearray(chance.choice(contents_))
+            for _ in range(chance.randrange(3)):
+                value = chance.choice([0, 1, 0x7F, 0x80, 0xDF, 0xFF, chance.randrange(256)])
+                content[chance.randrange(len(content) - 1)] = value
+            made += record(bytes(content))
+        path.write_bytes(b"FLATVEC1" + made)
+        try:
+            store = await stores.open()
+        except PluginInitError as error:
+            refusals.append(str(error))
+            continue
+        for repository in ("repo", "other"):
+            if (await store.info()).dims == 3:
+                await store.query(repository, [1, 0, 0], 10, filter={"min_score": -1})
+        await store.shutdown()
+    assert 10 < len(refusals) < 290
+    assert all("is damaged at byte" in one for one in refusals)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_new_log_that_did_not_take_its_place_is_removed(stores: Stores) -> None:
     log = await written(stores)
     for left in (b"", log[:50], log, b"garbage"):

@@ -83,8 +83,8 @@ pub const Reader = struct {
         }
     }
 
-    /// Passes one value and gives its bytes, once it is known to nest no deeper than it may, and
-    /// to have texts for its keys.
+    /// Passes one value and gives its bytes, once it is known to nest no deeper than it may, to
+    /// have texts for its keys, and UTF-8 for its texts.
     pub fn checked(self: *Reader) Error![]const u8 {
         const start = self.at;
         var left: [max_depth]u64 = undefined;
@@ -94,6 +94,7 @@ pub const Reader = struct {
             const is_key = depth > 0 and keyed[depth - 1] and left[depth - 1] % 2 == 0;
             const one = try self.head();
             if (is_key and one != .text) return error.Malformed;
+            if (one == .text and !std.unicode.utf8ValidateSlice(one.text)) return error.Malformed;
             switch (one) {
                 .array, .map => |count| {
                     if (depth == max_depth) return error.Malformed;

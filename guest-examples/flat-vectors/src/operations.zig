@@ -36,8 +36,8 @@ pub fn init(_: std.mem.Allocator, document: []const u8) Error!void {
     if (try config.field("dims")) |value| {
         var reader = value;
         const dims = (try reader.head()).asInteger() orelse 0;
-        if (dims < 1 or dims > std.math.maxInt(u32) / 4) {
-            return abi.refuse(.invalid_request, "the config key dims must be a positive integer", .{});
+        if (dims < 1 or dims > record.max_dims) {
+            return abi.refuse(.invalid_request, "the config key dims must be a positive integer, of {d} at most", .{record.max_dims});
         }
         if (kept.dims != 0 and kept.dims != dims) {
             return abi.refuse(.invalid_request, "the config key dims is {d}, what is kept has {d}", .{ dims, kept.dims });

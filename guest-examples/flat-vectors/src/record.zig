@@ -19,6 +19,8 @@ pub const Error = error{ Malformed, OutOfMemory };
 
 const no_text = std.math.maxInt(u32);
 const item_head = 12;
+/// Numbers of the longest vector: more do not get into a record.
+pub const max_dims = 1 << 24;
 /// Not zero, whatever it is: who finds it knows that all before it was written, too.
 const end_mark = '.';
 
@@ -135,6 +137,11 @@ const Reader = struct {
         if (text_size != no_text) made.text = try self.inner.take(text_size);
         var metadata = msgpack.Reader{ .data = made.metadata };
         if ((try metadata.checked()).len != made.metadata.len) return error.Malformed;
+        metadata.at = 0;
+        _ = try metadata.map();
+        for ([_][]const u8{ made.id, made.text orelse "" }) |text_| {
+            if (!std.unicode.utf8ValidateSlice(text_)) return error.Malformed;
+        }
         return made;
     }
 };
@@ -158,7 +165,9 @@ pub fn replay(bytes: []const u8, into: *store.Store) Error!void {
                 const kept = try store.Item.make(into.gpa, one.id, one.metadata, one.text, 0);
                 repository.put(into.gpa, kept, one.vector);
                 const at = repository.index.get(one.id).?;
-                repository.items.items[at].norm = search.normOf(repository.row(at));
+                const norm = search.normOf(repository.row(at));
+                if (!std.math.isFinite(norm)) return error.Malformed;
+                repository.items.items[at].norm = norm;
             }
         },
         'X' => {
@@ -175,6 +184,6 @@ pub fn replay(bytes: []const u8, into: *store.Store) Error!void {
 }
 
 fn fixDims(into: *store.Store, dims: u32) Error!void {
-    if (dims == 0 or (into.dims != 0 and into.dims != dims)) return error.Malformed;
+    if (dims == 0 or dims > max_dims or (into.dims != 0 and into.dims != dims)) return error.Malformed;
     into.dims = dims;
 }
