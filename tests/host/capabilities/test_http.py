@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -468,6 +469,41 @@ def test_a_bomb_comes_in_pieces_as_they_are_asked_for() -> None:
     bomb = gzip.compress(bytes(1 << 28))
     pieces = decoder("gzip").feed(bomb)
     assert next(pieces) == bytes(65_536)  # no more than this was made
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.data())
+def test_members_of_gzip_are_one_body(bodies: list[bytes], data: st.DataObject) -> None:
+    trailing = data.draw(st.sampled_from([b"", b"\x1f", bytes(9), b"garbage"]))
+    sent = b"".join(map(gzip.compress, bodies)) + trailing
+    made, got = decoder("gzip"), b""
+    while sent:
+        cut = data.draw(st.integers(1, len(sent)))
+        got += b"".join(made.feed(sent[:cut]))
+        sent = sent[cut:]
+    made.check_end()
+    assert got == b"".join(bodies)
+
+
+@pytest.mark.parametrize("how", ["gzip", "deflate"])
+def test_nothing_is_kept_of_what_follows_the_end(how: str) -> None:
+    made = decoder(how)
+    body = gzip.compress(b"whole") if how == "gzip" else zlib.compress(b"whole")
+    assert b"".join(made.feed(body)) == b"whole"
+    garbage = bytes(65_536)
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            assert list(made.feed(garbage)) == []
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    made.check_end()
+
+
+def test_members_that_are_empty_end() -> None:
+    made = decoder("gzip")
+    with pytest.raises(DecodingError, match="from nothing"):
+        list(made.feed(gzip.compress(b"") * 1_000))
 
 
 def test_what_was_not_asked_for_is_not_decoded() -> None:
