@@ -463,3 +463,27 @@ async def test_a_guests_whole_memory_has_no_secret(
         assert any(mark in part for part in memory)
     for spelled in spellings(ASCII).values():
         assert not any(spelled.encode() in part for part in memory)
+
+
+async def test_a_secret_that_no_header_can_have_is_in_no_error(
+    fetching: Fetching, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOT_ASCII", SECRET)
+    plugin = await fetching(
+        Policy(
+            http=[{"url": server.origin, "methods": METHODS}],
+            secrets={"api_key": {"env": "NOT_ASCII", "urls": [server.origin]}},
+        )
+    )
+    with pytest.raises(PluginCallError, match="not ASCII") as caught:
+        await fetch(plugin, f"{server.origin}/", headers={"x-key": "SECRET"})
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert SECRET not in f"{error!r} {error.__dict__} {getattr(error, 'object', '')}"
+        error = error.__cause__ or error.__context__
+    assert not server.seen
+
+
+def test_a_secret_in_a_key_is_taken_out_too() -> None:
+    found = bound().scrub({"fields": {f"a {ASCII} b": [{ASCII: 1}]}})
+    assert found == {"fields": {f"a {SCRUBBED} b": [{SCRUBBED: 1}]}}

@@ -101,7 +101,7 @@ class Secrets:
         """A document, or a text, without the values."""
         if not self._secrets:
             return document
-        return _map_texts(document, self.scrubber.text)
+        return _map_texts(document, self.scrubber.text, keys=True)
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(sorted(self._secrets)) or 'none'}>"
@@ -112,13 +112,19 @@ def _alternatives(texts: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
 
-def _map_texts(document: Any, change: Callable[[str], str]) -> Any:
+def _map_texts(document: Any, change: Callable[[str], str], *, keys: bool = False) -> Any:
+    """The document with its texts changed, and the keys of its maps if it is to be with `keys`."""
     if isinstance(document, str):
         return change(document)
     if isinstance(document, Mapping):
-        return {key: _map_texts(value, change) for key, value in document.items()}
+        return {
+            change(key) if keys and isinstance(key, str) else key: _map_texts(
+                value, change, keys=keys
+            )
+            for key, value in document.items()
+        }
     if isinstance(document, (list, tuple)):
-        return [_map_texts(value, change) for value in document]
+        return [_map_texts(value, change, keys=keys) for value in document]
     return document
 
 
