@@ -165,6 +165,7 @@ class OpenHttp:
 
     async def _attempt(self, attempt: Attempt, until: float) -> _Open:
         facts: dict[str, Any] = {"method": attempt.method, "origin": str(attempt.target.origin)}
+        self._plugin.audit.check()
         try:
             networks = self._plugin.rules.check(attempt.method, attempt.target.origin)
             attempt.secrets = tuple(self._check_secrets(attempt))
