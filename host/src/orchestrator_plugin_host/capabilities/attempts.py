@@ -106,12 +106,15 @@ def redirected(before: Attempt, status: int, location: str, secrets: Secrets) ->
 
     Raises `DeniedError`.
     """
+    has_secret = secrets.scrub(location) != location
     try:
         target = redirect_target(before.target, location)
     except TargetError as error:
+        # What it repeats is cut, and a secret that is cut is not found any more.
+        why = "its URL has a secret in it, and is none" if has_secret else str(error)
         raise DeniedError(
             "redirect to no URL",
-            f"{before.target.origin} redirects to where no request may go: {error}",
+            f"{before.target.origin} redirects to where no request may go: {why}",
         ) from None
     method, body, document = before.method, before.body, before.json
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
@@ -125,11 +128,13 @@ def redirected(before: Attempt, status: int, location: str, secrets: Secrets) ->
             for name, value in headers
             if name not in _CREDENTIALS and not secrets.in_text(value)
         ]
-        if secrets.scrub(str(target)) != str(target) or secrets.in_json(document):
+        has_secret = has_secret or secrets.scrub(str(target)) != str(target)
+        if has_secret or secrets.in_json(document):
+            # Not where to: a host is in lower case, where no secret is found any more.
             raise DeniedError(
                 "secret across origins",
-                f"{before.target.origin} redirects to {target.origin} with a secret, which does "
-                "not go along to another origin",
+                f"{before.target.origin} redirects to another origin with a secret, which does "
+                "not go along",
             )
     return Attempt(method, target, headers, [], body, document)
 

@@ -131,4 +131,5 @@ def decoder(encoding: str) -> Decoder:
         return _Gzipped()
     if named == "deflate":
         return _Deflated(None)
-    raise DecodingError(f"the response is encoded as {named[:50]!r}, which was not asked for")
+    # Not how: what a server writes may be a secret, and this is not how it was written.
+    raise DecodingError("the response is encoded in a way that was not asked for")

@@ -209,7 +209,7 @@ class OpenHttp:
     def _failed(self, facts: dict[str, Any], error: BaseException) -> None:
         facts["ms"] = round((time.monotonic() - facts["started"]) * 1000)
         facts["failed"] = (
-            error.message if isinstance(error, PluginCallError) else _in_a_word(error)
+            error.message if isinstance(error, PluginCallError) else type(error).__name__
         )
         self._plugin.audit.http(self._call, facts)
 
@@ -309,7 +309,7 @@ class OpenHttp:
             except BaseException as error:
                 # Whoever asks again must not take what has come for the whole.
                 opened.ended = True
-                opened.failure = opened.failure or _in_a_word(error)
+                opened.failure = opened.failure or type(error).__name__
                 raise
         if opened.failure is not None and not opened.ready:
             raise PluginCallError(
@@ -445,10 +445,6 @@ class _UnderWay:
 
     def __exit__(self, *error: object) -> None:
         self._http._under_way -= 1
-
-
-def _in_a_word(error: BaseException) -> str:
-    return str(error) if isinstance(error, DecodingError) else type(error).__name__
 
 
 def _is_tls(error: Exception) -> bool:
