@@ -6,12 +6,12 @@ import json
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -243,3 +243,46 @@ async def test_a_request_that_fails_is_a_line(
     )
     assert made["ms"] >= 0
     assert "status" not in made
+
+
+def test_an_audit_that_is_closed_takes_nothing(path: Path) -> None:
+    log = AuditLog(path)
+    log.write({"kind": "first"})
+    log.close()
+    with pytest.raises(AuditError, match="closed"):
+        log.write({"kind": "second"})
+    assert [one["kind"] for one in lines(path)] == ["first"]
+
+
+class Slow(Fetching):
+    """Makes a request in its `init`, when it is told to."""
+
+    begun: ClassVar[threading.Event] = threading.Event()
+
+    async def init(self, config: Mapping[str, Any], ctx: PluginContext) -> None:
+        self.begun.set()
+        await anyio.sleep(0.2)
+        await ctx.http.request("GET", config["url"])
+
+
+async def test_a_host_that_is_closed_lets_nothing_happen_unseen(
+    host: PluginHost, path: Path, server: Server
+) -> None:
+    policy = Policy(http=[{"url": server.origin}])
+    failed: list[PluginError] = []
+    Slow.begun.clear()
+
+    async def load() -> None:
+        try:
+            export = PluginExport(manifest(), Slow)
+            await host.load(export, {"url": f"{server.origin}/"}, policy=policy)
+        except PluginError as error:
+            failed.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(load)
+        await anyio.to_thread.run_sync(Slow.begun.wait)
+        await host.close()
+    assert isinstance(failed[0], AuditError)
+    audited = [one for one in lines(path) if one["kind"] == "http"]
+    assert len(audited) == len(server.seen), "a request that is in no audit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from orchestrator_plugin_host import (
     read_policy,
 )
 from orchestrator_plugin_host.admission import admit_component
+from orchestrator_plugin_host.capabilities.http_rules import DeniedError, HttpRules
+from orchestrator_plugin_host.capabilities.observing import Observations
 from orchestrator_plugin_host.component_file import read_component
+from orchestrator_plugin_host.suggesting import suggest
+from orchestrator_plugin_sdk.origins import Origin
 from pydantic import ValidationError
-from support.guests import Guest
+from support.guests import Guest, manifest_of
 
 WHOLE = """
 [default]
@@ -157,3 +162,40 @@ async def test_load_takes_no_other_policy(host: PluginHost, tmp_path: Path, poli
     (tmp_path / "a.wasm").write_bytes(Guest().build())
     with pytest.raises(ValidationError):
         await host.load(tmp_path / "a.wasm", policy=policy)
+
+
+@pytest.mark.parametrize("name", ["Chat", "my_chat", "chat.", "", "chat-"])
+def test_a_name_that_no_plugin_has_is_a_fault(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(f'[plugins."{name}"]\ndigest = "{"0" * 64}"\n')
+    with pytest.raises(PolicyError, match="no plugin can have the name"):
+        read_policy(path)
+
+
+def test_a_secret_for_no_url_is_not_one_for_every(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text('[plugins.chat.secrets]\nkey = { env = "KEY", urls = [] }\n')
+    with pytest.raises(PolicyError, match="expected an origin"):
+        read_policy(path)
+
+
+def test_what_is_suggested_is_one_policy_whatever_things_are_called() -> None:
+    odd = ['a b"]\n[plugins.other', "x.y", "\x7f", "=", "plain"]
+    policy = Policy(files={"folders": {name: f"/srv/{name}" for name in odd}})
+    seen = Observations()
+    for name in odd:
+        seen.note_root(f"folders/{name}")
+    made = suggest(manifest_of(name="chat"), policy, "0" * 64, "none", seen)
+    read = tomllib.loads(made.policy)
+    assert list(read) == ["plugins"] and list(read["plugins"]) == ["chat"]
+    folders = read["plugins"]["chat"]["files"]["folders"]
+    assert folders == {name: f"/srv/{name}" for name in odd}
+    assert sorted(tomllib.loads(made.manifest)["files"]["folders"]) == sorted(odd)
+
+
+def test_only_methods_that_there_are_are_observed() -> None:
+    rules = HttpRules(manifest_of(), Policy(), Observations())
+    rules.check("PATCH", Origin("https", "a.example", 443))
+    for method in ("get", "CONNECT", 'GET"]\n[plugins.other', "PROPFIND"):
+        with pytest.raises(DeniedError, match="none of GET"):
+            rules.check(method, Origin("https", "a.example", 443))

@@ -37,18 +37,29 @@ class AuditLog:
         self._path = path
         self._waiting: Queue[Mapping[str, Any] | None] = Queue(_WAITING)
         self._failure: AuditError | None = None
+        self._closing = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._write_all, name="orchestrator-plugin-audit")
         self._thread.start()
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Writes one decision soon. Raises `AuditError` once the file can't be written: what can't
         be audited does not happen."""
+        with self._closing:
+            self.check()
+            self._waiting.put(record)
+
+    def check(self) -> None:
+        """Raises `AuditError` if nothing can be written any more."""
         if self._failure is not None:
             raise self._failure
-        self._waiting.put(record)
+        if self._closed:  # by whoever closed the host while a plugin was being loaded
+            raise AuditError(f"the audit {self._path} has been closed, with its host")
 
     def close(self) -> None:
         """Returns when everything is written. Raises `AuditError` if something could not be."""
+        with self._closing:
+            self._closed = True
         self._waiting.put(None)
         self._thread.join()
         os.close(self._file)
@@ -70,17 +81,20 @@ class AuditLog:
 
 
 class PluginAudit:
-    """What is written of one loaded plugin. `sink` takes each record, or there is none."""
+    """What is written of one loaded plugin. `sink` takes each record, or there is none; `check`
+    raises if it would not."""
 
     def __init__(
         self,
         plugin: str,
         digest: str | None,
-        sink: Callable[[Mapping[str, Any]], None] | None,
+        sink: Callable[[Mapping[str, Any]], None] | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._plugin = plugin
         self._digest = digest
         self._sink = sink
+        self.check = check
 
     def http(self, call: Call, facts: Mapping[str, Any], *, denied: str | None = None) -> None:
         """A request that was made, or denied."""

@@ -55,6 +55,7 @@ WASI_INTERFACES: Final[Mapping[WasiLevel, frozenset[str]]] = {
 }
 """The interfaces of each level. None has sockets or HTTP."""
 
+_PLUGIN_NAME: Final = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
 _WASI_NAME: Final = re.compile(r"(wasi:[a-z-]+/[a-z-]+)@0\.2\.[0-9]{1,3}")
 
 
@@ -122,6 +123,13 @@ class SecretGrant(BaseModel):
     """Service and user name in the system's keyring."""
     urls: tuple[OriginText, ...] = ()
     """The origins it may go to, of those that the manifest names; without any, all of those."""
+
+    @field_validator("urls")
+    @classmethod
+    def _some(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if not urls:  # is it none of them, or all?
+            raise ValueError("expected an origin; leave urls out for all that the manifest names")
+        return urls
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -204,6 +212,14 @@ class PolicyFile(BaseModel):
     plugins: Mapping[str, Policy] = Field(default_factory=dict)
     """By the name in the manifest. A component may call itself what it likes: `digest` says
     which one is meant."""
+
+    @field_validator("plugins")
+    @classmethod
+    def _names(cls, plugins: Mapping[str, Policy]) -> Mapping[str, Policy]:
+        for name in plugins:
+            if not _PLUGIN_NAME.fullmatch(name):  # the default would hold instead, unnoticed
+                raise ValueError(f"no plugin can have the name {name!r}: lower case and hyphens")
+        return plugins
 
     def of(self, plugin: str) -> Policy:
         """The policy of a plugin."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from orchestrator_plugin_sdk import PluginManifest
 from orchestrator_plugin_sdk.origins import Origin
 
 from .capabilities.observing import Observations
 from .policy import FilesGrant, FolderQuota, Policy, SecretGrant
+
+_BARE: Final = re.compile("[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def _files(name: str, granted: FilesGrant, seen: Observations) -> Iterator[str]:
     if folders:
         yield f"\n[plugins.{name}.files.folders]"
     for folder in folders:
-        yield f"{folder} = {_text(str(granted.folders[folder]))}"
+        yield f"{_key(folder)} = {_text(str(granted.folders[folder]))}"
 
 
 def _manifest(manifest: PluginManifest, seen: Observations) -> Iterator[str]:
@@ -104,8 +108,13 @@ def _urls(origins: set[Origin]) -> list[str]:
 
 
 def _text(value: str) -> str:
-    """A basic string of TOML, which is what JSON's is, as far as policies go."""
-    return json.dumps(value, ensure_ascii=False)
+    """A basic string of TOML, which is what JSON's is but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    """A key of TOML: whatever is in it, it is one, and opens no table of its own."""
+    return name if _BARE.fullmatch(name) else _text(name)
 
 
 def _list(values: list[str]) -> str:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import ipaddress
+import json
+import ssl
 import threading
+import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host import HttpLimitError, Limits, LoadedProvider, PluginHost, Policy
+from orchestrator_plugin_host import (
+    AuditError,
+    HttpLimitError,
+    Limits,
+    LoadedProvider,
+    PluginHost,
+    Policy,
+)
+from orchestrator_plugin_host.capabilities.connections import Connection, Connections
 from orchestrator_plugin_host.capabilities.decoding import DecodingError, decoder
 from orchestrator_plugin_host.capabilities.http_rules import DeniedError, HttpRules
 from orchestrator_plugin_host.capabilities.targets import TargetError, read_target, redirect_target
@@ -26,6 +40,7 @@ from orchestrator_plugin_sdk import (
     PluginExport,
 )
 from orchestrator_plugin_sdk.origins import Origin
+from sdk.plugins import SmallProvider
 from support.guests import manifest_of
 from support.servers import Exchange, Server, serving
 
@@ -470,7 +485,175 @@ def test_a_bomb_comes_in_pieces_as_they_are_asked_for() -> None:
     assert next(pieces) == bytes(65_536)  # no more than this was made
 
 
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.data())
+def test_members_of_gzip_are_one_body(bodies: list[bytes], data: st.DataObject) -> None:
+    trailing = data.draw(st.sampled_from([b"", b"\x1f", bytes(9), b"garbage"]))
+    sent = b"".join(map(gzip.compress, bodies)) + trailing
+    made, got = decoder("gzip"), b""
+    while sent:
+        cut = data.draw(st.integers(1, len(sent)))
+        got += b"".join(made.feed(sent[:cut]))
+        sent = sent[cut:]
+    made.check_end()
+    assert got == b"".join(bodies)
+
+
+@pytest.mark.parametrize("how", ["gzip", "deflate"])
+def test_nothing_is_kept_of_what_follows_the_end(how: str) -> None:
+    made = decoder(how)
+    body = gzip.compress(b"whole") if how == "gzip" else zlib.compress(b"whole")
+    assert b"".join(made.feed(body)) == b"whole"
+    garbage = bytes(65_536)
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            assert list(made.feed(garbage)) == []
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    made.check_end()
+
+
+def test_members_that_are_empty_end() -> None:
+    made = decoder("gzip")
+    with pytest.raises(DecodingError, match="from nothing"):
+        list(made.feed(gzip.compress(b"") * 1_000))
+
+
 def test_what_was_not_asked_for_is_not_decoded() -> None:
     for encoding in ("br", "zstd", "compress", "gzip, gzip", "x"):
         with pytest.raises(DecodingError, match="was not asked for"):
             decoder(encoding)
+
+
+# --- what is sent, and what breaks off ------------------------------------------------------------
+
+
+async def test_a_path_is_sent_as_it_was_checked(fetching: Load, server: Server) -> None:
+    plugin = await fetching(granting(server))
+    for path in ("/a/../b", "/a//b/./c", "/x//y/.", "/%2e%2e/x", "/[x]'|?y=/../z", "/a?"):
+        await fetch(plugin, server.origin + path)
+        assert server.seen[-1].path == read_target(server.origin + path).selector
+    await fetch(plugin, server.origin, query=[("long", "x" * 50_000)])
+    # More than a URL of the client's may have is for the server to refuse.
+    with contextlib.suppress(PluginCallError):
+        await fetch(plugin, server.origin, query=[("long", "x" * 70_000)])
+
+
+class Reading(SmallProvider):
+    """Reads one piece after another, each for a moment, and says what came of it."""
+
+    async def generate(self, req: ModelRequest, ctx: PluginContext) -> ModelResponse:
+        found: list[str] = []
+        async with ctx.http.stream("GET", req.metadata["url"]) as response:
+            pieces = response.pieces()
+            for _ in range(4):
+                if found and found[-1] == "nothing":
+                    pieces = response.pieces()
+                with anyio.move_on_after(0.2) as moment:
+                    try:
+                        found.append(str(await anext(pieces, "the end")))
+                    except PluginCallError as error:
+                        found.append(str(error.kind))
+                        pieces = response.pieces()
+                if moment.cancelled_caught:
+                    found.append("nothing")
+        return ModelResponse(" ".join(found))
+
+
+@pytest.mark.parametrize("how", ["cut off", "given up"])
+async def test_what_broke_off_never_looks_whole(
+    host: PluginHost, server: Server, tmp_path: Path, how: str
+) -> None:
+    released = threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        exchange.begin()
+        exchange.chunk(b"beginning")
+        if how == "given up":
+            released.wait(5)
+        exchange.cut()
+
+    server.answers["/"] = answer
+    export = PluginExport(manifest(), Reading)
+    plugin = await host.load(export, policy=granting(server), expect=LoadedProvider)
+    text = await fetch(plugin, f"{server.origin}/")
+    released.set()
+    first = "unavailable" if how == "cut off" else "nothing"
+    assert text == f"{b'beginning'!r} {first} unavailable unavailable"
+    await host.close()
+    lines = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
+    (line,) = (one for one in lines if one["kind"] == "http")
+    assert line["down_bytes"] == 9
+    assert ("cut off" if how == "cut off" else "Cancel") in line["failed"]
+
+
+class Staying(SmallProvider):
+    """Keeps what it had in one call."""
+
+    async def generate(self, req: ModelRequest, ctx: PluginContext) -> ModelResponse:
+        self.http = ctx.http
+        return ModelResponse("")
+
+
+async def test_a_call_that_has_ended_makes_no_request(host: PluginHost, server: Server) -> None:
+    made: list[Staying] = []
+
+    def factory() -> Staying:
+        made.append(Staying())
+        return made[0]
+
+    plugin = await host.load(
+        PluginExport(manifest(), factory), policy=granting(server), expect=LoadedProvider
+    )
+    await plugin.generate({"messages": []})
+    with pytest.raises(PluginCallError, match="has ended"):
+        await made[0].http.request("GET", f"{server.origin}/")
+    assert not server.seen
+
+
+async def test_what_cannot_be_audited_leaves_no_connection(
+    fetching: Load, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["/"] = lambda exchange: exchange.answer(200, bytes(1_000_000))
+    plugin = await fetching(granting(server))
+    reach = plugin._reach
+
+    def full(record: Any) -> None:
+        raise AuditError("no space")
+
+    monkeypatch.setattr(reach.audit, "_sink", full)
+    with pytest.raises(AuditError):
+        await fetch(plugin, f"{server.origin}/")
+    assert [one.users for one in reach.http.connections._kept.values()] == [0]
+    monkeypatch.undo()
+
+
+async def test_a_connection_that_was_given_is_not_closed_before_it_is_used(
+    fetching: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Connection] = []
+
+    async def close(connection: Connection) -> None:
+        closed.append(connection)
+        await anyio.sleep(0)
+
+    monkeypatch.setattr(Connection, "close", close)
+    connections = Connections(ssl.create_default_context())
+    address = ipaddress.ip_address("127.0.0.1")
+    given: list[Connection] = []
+
+    async def take(port: int) -> None:
+        given.append(await connections.to(Origin("http", "a.example", port), address))
+
+    for port in range(1, 30):
+        await take(port)
+    assert not closed
+    for one in given:
+        one.unused()
+    given.clear()
+    async with anyio.create_task_group() as tasks:
+        for port in (100, 101, *range(1, 30)):
+            tasks.start_soon(take, port)
+    assert not set(given) & set(closed)
+    assert len({one for one in connections._kept.values()}) == len(connections._kept) == 31

@@ -463,3 +463,81 @@ async def test_a_guests_whole_memory_has_no_secret(
         assert any(mark in part for part in memory)
     for spelled in spellings(ASCII).values():
         assert not any(spelled.encode() in part for part in memory)
+
+
+async def test_a_secret_that_no_header_can_have_is_in_no_error(
+    fetching: Fetching, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOT_ASCII", SECRET)
+    plugin = await fetching(
+        Policy(
+            http=[{"url": server.origin, "methods": METHODS}],
+            secrets={"api_key": {"env": "NOT_ASCII", "urls": [server.origin]}},
+        )
+    )
+    with pytest.raises(PluginCallError, match="not ASCII") as caught:
+        await fetch(plugin, f"{server.origin}/", headers={"x-key": "SECRET"})
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert SECRET not in f"{error!r} {error.__dict__} {getattr(error, 'object', '')}"
+        error = error.__cause__ or error.__context__
+    assert not server.seen
+
+
+def test_a_secret_in_a_key_is_taken_out_too() -> None:
+    found = bound().scrub({"fields": {f"a {ASCII} b": [{ASCII: 1}]}})
+    assert found == {"fields": {f"a {SCRUBBED} b": [{SCRUBBED: 1}]}}
+    assert bound(value="fields").scrub({"fields": {"fields": 1}}) == {"fields": {SCRUBBED: 1}}
+
+
+def test_what_other_languages_write_is_found() -> None:
+    value = "k&y<1>+'2'`/\"\\u00ab(é)"
+    scrubber = Scrubber([value])
+    written = [
+        r"k\u0026y\u003c1\u003e+'2'`/\"\\u00ab(é)",  # Go
+        r"k\u0026y\u003C1\u003E\u002B\u00272\u0027\u0060/\u0022\\u00ab(\u00E9)",  # .NET
+        r"k&y<1>+'2'`\/\"\\u00ab(\u00e9)",  # PHP
+        "k%26y%3C1%3E%2B'2'%60%2F%22%5Cu00ab(%C3%A9)",  # JavaScript
+        "k%26y%3c1%3e%2b%272%27%60%2f%22%5cu00ab%28%c3%a9%29",
+    ]
+    for text in written[:3]:
+        assert json.loads(f'"{text}"') == value
+    for text in written[3:]:
+        assert urllib.parse.unquote(text) == value
+    for text in written:
+        assert scrubber.text(f"<{text}>") == f"<{SCRUBBED}>"
+
+
+@pytest.mark.parametrize("where", ["host", "address", "encoding"])
+async def test_a_secret_that_comes_back_cut_or_in_lower_case_is_in_no_error(
+    fetching: Fetching,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    host: PluginHost,
+    where: str,
+) -> None:
+    value = "Sk-AbCdEfGh0123456789" if where == "host" else "Sk-" + "AbCdEf01" * 10
+    monkeypatch.setenv("KEY", value)
+
+    def echo(exchange: Exchange) -> None:
+        if where == "encoding":
+            exchange.answer(200, b"", content_encoding=value)
+        else:
+            named = f"{value}.example" if where == "host" else f"[{value}]"
+            exchange.answer(302, b"", location=f"https://{named}/")
+
+    server.answers["/"] = echo
+    plugin = await fetching(
+        Policy(
+            http=[{"url": server.origin, "methods": METHODS}],
+            secrets={"api_key": {"env": "KEY", "urls": [server.origin]}},
+        )
+    )
+    with pytest.raises(PluginCallError) as caught:
+        await fetch(
+            plugin, f"{server.origin}/", headers={"x-key": "SECRET"}, follow_redirects=True
+        )
+    await host.close()
+    said = (caught.value.message + (tmp_path / "audit.jsonl").read_text()).lower()
+    assert value.lower()[:16] not in said

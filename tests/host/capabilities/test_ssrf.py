@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from orchestrator_plugin_host import LoadedProvider, PluginHost, Policy
-from orchestrator_plugin_host.capabilities.addresses import is_granted, special
+from orchestrator_plugin_host.capabilities.addresses import is_granted, is_loopback, special
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginExport
 from support.servers import Server
 
@@ -289,3 +289,25 @@ def test_a_grant_of_an_address_is_of_however_it_is_written() -> None:
 def test_the_plugin_of_these_tests_asks_for_everything() -> None:
     assert {one.url for one in manifest().http} == set(ANYWHERE)
     assert PluginExport(manifest(), Fetching).manifest.name == "small"
+
+
+async def test_an_address_with_a_zone_is_an_error_of_the_plugins(
+    fetching: Load, names: Names
+) -> None:
+    names.answers["zoned.example"] = [["fe80::1%lo"]]
+    plugin = await fetching(Policy(http=[{"url": "http://zoned.example"}]))
+    with pytest.raises(PluginCallError, match="link-local"):
+        await fetch(plugin, "http://zoned.example/")
+    granted = {"url": "http://zoned.example", "addresses": ["fe80::/10"]}
+    plugin = await fetching(Policy(http=[granted]))
+    with pytest.raises(PluginCallError) as caught:
+        await fetch(plugin, "http://zoned.example/")
+    assert caught.value.kind is ErrorKind.UNAVAILABLE
+
+
+def test_only_what_stays_here_is_loopback() -> None:
+    for text in ("127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"):
+        assert is_loopback(ipaddress.ip_address(text))
+    # Of networks that translate: on the way there, whoever listens reads a secret.
+    for text in ("2002:7f00:1::", "64:ff9b::7f00:1", "::127.0.0.1", "10.0.0.1", "::ffff:8.8.8.8"):
+        assert not is_loopback(ipaddress.ip_address(text))

@@ -91,8 +91,10 @@ def special(address: Address) -> str | None:
 
 
 def is_loopback(address: Address) -> bool:
-    """Whether it never leaves this machine."""
-    return (_of_ipv4(address) or address).is_loopback
+    """Whether it never leaves this machine. Of the addresses of IPv6 that stand for one of IPv4,
+    that is those that are written so; the others are of networks that translate."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def is_granted(address: Address, networks: Sequence[Network]) -> bool:

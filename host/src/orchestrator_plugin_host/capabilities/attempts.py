@@ -69,6 +69,12 @@ def built(attempt: Attempt, secrets: Secrets) -> httpx.Request:
         [(name, secrets.into_text(value)) for name, value in attempt.query]
     )
     headers = [(name, secrets.into_text(value)) for name, value in attempt.headers]
+    for name, value in headers:
+        if not value.isascii():  # the plugin's part was looked at: the error may not show the rest
+            raise PluginCallError(
+                ErrorKind.INVALID_REQUEST,
+                f"the header {name!r} has a secret that is not ASCII, and can't go there",
+            )
     content = attempt.body
     if attempt.json is not None:
         try:
@@ -87,14 +93,11 @@ def built(attempt: Attempt, secrets: Secrets) -> httpx.Request:
     authority = str(origin).partition("://")[2]
     return httpx.Request(
         attempt.method,
-        httpx.URL(
-            scheme=origin.scheme,
-            host=origin.host,
-            port=origin.port,
-            raw_path=target.selector.encode("ascii"),
-        ),
+        httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, path="/"),
         headers=[("host", authority), *headers],
         content=content,
+        # As it is: a URL of httpx would take `..` out, and has no room for a long query.
+        extensions={"target": target.selector.encode("ascii")},
     )
 
 
@@ -103,12 +106,15 @@ def redirected(before: Attempt, status: int, location: str, secrets: Secrets) ->
 
     Raises `DeniedError`.
     """
+    has_secret = secrets.scrub(location) != location
     try:
         target = redirect_target(before.target, location)
     except TargetError as error:
+        # What it repeats is cut, and a secret that is cut is not found any more.
+        why = "its URL has a secret in it, and is none" if has_secret else str(error)
         raise DeniedError(
             "redirect to no URL",
-            f"{before.target.origin} redirects to where no request may go: {error}",
+            f"{before.target.origin} redirects to where no request may go: {why}",
         ) from None
     method, body, document = before.method, before.body, before.json
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
@@ -122,11 +128,13 @@ def redirected(before: Attempt, status: int, location: str, secrets: Secrets) ->
             for name, value in headers
             if name not in _CREDENTIALS and not secrets.in_text(value)
         ]
-        if secrets.scrub(str(target)) != str(target) or secrets.in_json(document):
+        has_secret = has_secret or secrets.scrub(str(target)) != str(target)
+        if has_secret or secrets.in_json(document):
+            # Not where to: a host is in lower case, where no secret is found any more.
             raise DeniedError(
                 "secret across origins",
-                f"{before.target.origin} redirects to {target.origin} with a secret, which does "
-                "not go along to another origin",
+                f"{before.target.origin} redirects to another origin with a secret, which does "
+                "not go along",
             )
     return Attempt(method, target, headers, [], body, document)
 

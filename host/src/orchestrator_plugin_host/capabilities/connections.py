@@ -88,23 +88,19 @@ class Connection:
             headers=request.headers,
             stream=request.stream,
             extensions={
+                "target": request.extensions["target"],
                 "sni_hostname": self._origin.host,
                 "timeout": {"connect": _CONNECT_SECONDS},
             },
         )
-        self.users += 1
-        try:
-            with quietly():
-                response = await self._transport.handle_async_request(pinned)
-            self.used = True
-            return response
-        except BaseException:
-            self.users -= 1
-            raise
+        with quietly():
+            response = await self._transport.handle_async_request(pinned)
+        self.used = True
+        return response
 
     async def finished(self, response: httpx.Response, pieces: AsyncIterator[bytes]) -> None:
-        """Gives a response back, wherever in its body `pieces` is."""
-        self.users -= 1
+        """Gives a response back, wherever in its body `pieces` is, and with it the connection."""
+        self.unused()
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True), quietly():
             with suppress(Exception):
                 await response.aclose()
@@ -114,6 +110,10 @@ class Connection:
             with suppress(Exception):
                 async for _ in pieces:
                     pass
+
+    def unused(self) -> None:
+        """Gives back what `Connections.to` gave."""
+        self.users -= 1
 
     async def close(self) -> None:
         """Closes them all."""
@@ -129,13 +129,21 @@ class Connections:
         self._kept: dict[tuple[Origin, Address], Connection] = {}
 
     async def to(self, origin: Origin, address: Address) -> Connection:
-        """Those to this address, for this origin."""
+        """Those to this address, for this origin: not closed before they are given back, by
+        `finished` or `unused`."""
         key = (origin, address)
         found = self._kept.pop(key, None) or Connection(origin, address, self._tls)
         self._kept[key] = found  # now the last: the first is who was not used for longest
-        for old in [one for one in self._kept if self._kept[one].users == 0][: -_KEPT or None]:
-            if old != key:
-                await self._kept.pop(old).close()
+        found.users += 1
+        idle = [one for one in self._kept if self._kept[one].users == 0]
+        # Before anything is waited for: meanwhile another may be given one of them.
+        surplus = [self._kept.pop(one) for one in idle[:-_KEPT]]
+        try:
+            while surplus:
+                await surplus.pop().close()
+        except BaseException:
+            found.unused()
+            raise
         return found
 
     async def close(self) -> None:

@@ -10,6 +10,8 @@ ACCEPTED: Final = "gzip, deflate"
 """What requests say they take."""
 
 _PIECE: Final = 65_536
+_GZIP: Final = b"\x1f\x8b"
+_MAX_EMPTY: Final = 100
 
 
 class DecodingError(Exception):
@@ -36,15 +38,22 @@ class _Plain:
 
 
 class _Deflated:
-    """gzip, or deflate with or without zlib's envelope, which servers differ about."""
+    """deflate with or without zlib's envelope, which servers differ about, or one member of
+    gzip."""
 
     def __init__(self, window: int | None) -> None:
         """`window` as for `zlib.decompressobj`; none to find out whether there is an envelope."""
         self._inflate = None if window is None else zlib.decompressobj(window)
         self._head = b""
         self._fed = False
+        self.gave = False
+        self.over = False
+        self.rest = b""
+        """What came after its end in the same piece."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if self.over:  # whatever zlib were given now, it would keep
+            return
         self._fed = self._fed or bool(data)
         data = self._head + data
         if self._inflate is None and len(data) < 2:
@@ -54,8 +63,9 @@ class _Deflated:
         while True:
             piece, data = self._piece(data)
             if piece:
+                self.gave = True
                 yield piece
-            if not data and len(piece) < _PIECE:  # a full one: more may be inside
+            if self.over or (not data and len(piece) < _PIECE):  # a full one: more may be inside
                 return
 
     def _piece(self, data: bytes) -> tuple[bytes, bytes]:
@@ -64,13 +74,51 @@ class _Deflated:
             enveloped = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
             self._inflate = zlib.decompressobj(zlib.MAX_WBITS if enveloped else -zlib.MAX_WBITS)
         try:
-            return self._inflate.decompress(data, _PIECE), self._inflate.unconsumed_tail
+            piece = self._inflate.decompress(data, _PIECE)
         except zlib.error:
             raise DecodingError("the response is not compressed as it says") from None
+        if self._inflate.eof:
+            self.over, self.rest = True, self._inflate.unused_data
+        return piece, self._inflate.unconsumed_tail
 
     def check_end(self) -> None:
-        if self._head or (self._inflate is not None and not self._inflate.eof and self._fed):
+        if self._head or (self._fed and not self.over):
             raise DecodingError("the response's body was cut off")
+
+
+class _Gzipped:
+    """gzip: members, which are one body together. What follows that is no member is nothing, as
+    it is to others."""
+
+    def __init__(self) -> None:
+        self._member: _Deflated | None = None
+        self._head = b""
+        self._any = False
+        self._over = False
+        self._empty = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while data and not self._over:
+            if self._member is None:
+                data = self._head + data
+                self._head = b""
+                if self._any and not data.startswith(_GZIP):
+                    if _GZIP.startswith(data):
+                        self._head = data
+                    self._over = not self._head
+                    return
+                self._member, self._any = _Deflated(16 + zlib.MAX_WBITS), True
+            yield from self._member.feed(data)
+            if not self._member.over:
+                return
+            self._empty += not self._member.gave
+            if self._empty > _MAX_EMPTY:
+                raise DecodingError("the response is compressed from nothing, again and again")
+            data, self._member = self._member.rest, None
+
+    def check_end(self) -> None:
+        if self._member is not None:
+            self._member.check_end()
 
 
 def decoder(encoding: str) -> Decoder:
@@ -80,7 +128,8 @@ def decoder(encoding: str) -> Decoder:
     if named in ("", "identity"):
         return _Plain()
     if named in ("gzip", "x-gzip"):
-        return _Deflated(16 + zlib.MAX_WBITS)
+        return _Gzipped()
     if named == "deflate":
         return _Deflated(None)
-    raise DecodingError(f"the response is encoded as {named[:50]!r}, which was not asked for")
+    # Not how: what a server writes may be a secret, and this is not how it was written.
+    raise DecodingError("the response is encoded in a way that was not asked for")

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import anyio
 import httpx
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginManifest
+from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginError, PluginManifest
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
 
 from ..audit import PluginAudit
@@ -55,6 +55,7 @@ class _Open:
     decoded: Any = None
     ready: bytearray = field(default_factory=bytearray)
     ended: bool = False
+    failure: str | None = None
     down: int = 0
 
 
@@ -96,6 +97,7 @@ class OpenHttp:
         self._plugin = plugin
         self._call = call
         self._open: dict[int, _Open] = {}
+        self._closed = False
         self._under_way = 0
         self._requests = 0
         self._up = 0
@@ -126,11 +128,16 @@ class OpenHttp:
         )
 
     async def _send(self, request: HttpRequest) -> HttpHead:
+        self._check_open()
         until = time.monotonic() + self._call.limits.http_ms / 1000
         attempt = attempt_of(request)
         for _ in range(_MAX_REDIRECTS + 1):
             with self._counted():
                 opened = await self._attempt(attempt, until)
+            if self._closed:  # nobody would close it
+                opened.failure = "the call has ended"
+                await self._end(opened)
+                self._check_open()
             response = opened.response
             location = response.headers.get("location")
             if not (request.follow_redirects and response.status_code in REDIRECTS and location):
@@ -148,10 +155,17 @@ class OpenHttp:
             ErrorKind.UNAVAILABLE, f"{attempt.target.origin} redirects too often", retryable=False
         )
 
+    def _check_open(self) -> None:
+        if self._closed:  # a native plugin may have left a task behind
+            raise PluginCallError(
+                ErrorKind.PERMISSION_DENIED, "the call that this HTTP was for has ended"
+            )
+
     # One attempt.
 
     async def _attempt(self, attempt: Attempt, until: float) -> _Open:
         facts: dict[str, Any] = {"method": attempt.method, "origin": str(attempt.target.origin)}
+        self._plugin.audit.check()
         try:
             networks = self._plugin.rules.check(attempt.method, attempt.target.origin)
             attempt.secrets = tuple(self._check_secrets(attempt))
@@ -178,7 +192,7 @@ class OpenHttp:
             made = decoder(response.headers.get("content-encoding", ""))
         except DecodingError as error:
             await connection.finished(response, response.aiter_raw())
-            self._plugin.audit.http(self._call, facts)
+            self._failed(facts, error)
             raise PluginCallError(
                 ErrorKind.UNAVAILABLE, f"{attempt.target.origin}: {error}", retryable=False
             ) from None
@@ -241,10 +255,12 @@ class OpenHttp:
     ) -> tuple[Connection, httpx.Response]:
         failure = ""
         for address in addresses:
-            connection = await self._plugin.connections.to(attempt.target.origin, address)
             self._plugin.rules.made(attempt.method, attempt.target.origin, address, attempt.secrets)
+            connection = await self._plugin.connections.to(attempt.target.origin, address)
+            response = None
             try:
-                return connection, await self._sent(attempt, request, connection)
+                response = await self._sent(attempt, request, connection)
+                return connection, response
             except httpx.ConnectError as error:
                 failure = "its certificate is not valid" if _is_tls(error) else "no connection"
             except httpx.ConnectTimeout:
@@ -253,6 +269,9 @@ class OpenHttp:
                 # The error itself may repeat what was sent, or what came back.
                 failure = f"the exchange failed ({type(error).__name__})"
                 break
+            finally:
+                if response is None:
+                    connection.unused()
         raise PluginCallError(
             ErrorKind.UNAVAILABLE,
             f"{attempt.target.origin}: {failure}",
@@ -284,8 +303,19 @@ class OpenHttp:
             return None
         most = max(1, min(most, _MOST_READ))
         while not opened.ready and not opened.ended:
-            async with self._within(opened.until):
-                await self._more(opened)
+            try:
+                async with self._within(opened.until):
+                    await self._more(opened)
+            except BaseException as error:
+                # Whoever asks again must not take what has come for the whole.
+                opened.ended = True
+                opened.failure = opened.failure or type(error).__name__
+                raise
+        if opened.failure is not None and not opened.ready:
+            raise PluginCallError(
+                ErrorKind.UNAVAILABLE,
+                f"{opened.facts['origin']}: the response broke off before ({opened.failure})",
+            )
         if not opened.ready:
             await self.close(response)
             return None
@@ -317,7 +347,7 @@ class OpenHttp:
             failure = str(error)
         except (httpx.HTTPError, httpx.StreamError) as error:
             failure = f"the response was cut off ({type(error).__name__})"
-        opened.ended = True
+        opened.ended, opened.failure = True, failure
         await self._end(opened)
         raise PluginCallError(ErrorKind.UNAVAILABLE, f"{opened.facts['origin']}: {failure}")
 
@@ -333,13 +363,24 @@ class OpenHttp:
             return
         opened.facts["ms"] = round((time.monotonic() - started) * 1000)
         opened.facts["down_bytes"] = opened.down
-        self._plugin.audit.http(self._call, opened.facts)
-        await opened.connection.finished(opened.response, opened.pieces)
+        if opened.failure is not None:
+            opened.facts["failed"] = opened.failure
+        try:
+            self._plugin.audit.http(self._call, opened.facts)
+        finally:
+            await opened.connection.finished(opened.response, opened.pieces)
 
     async def close_all(self) -> None:
-        """Closes every response."""
+        """Closes every response. There are no more from now on."""
+        self._closed = True
+        failure: PluginError | None = None
         while self._open:
-            await self.close(next(iter(self._open)))
+            try:
+                await self.close(next(iter(self._open)))
+            except PluginError as error:  # the audit's: the others are closed all the same
+                failure = error
+        if failure is not None:
+            raise failure
 
     def _head(self, number: int, response: httpx.Response, attempt: Attempt) -> HttpHead:
         scrub: Scrubber = self._plugin.secrets.scrubber
@@ -370,7 +411,7 @@ class OpenHttp:
         return _UnderWay(self)
 
     def _count_up(self, request: httpx.Request) -> int:
-        size = len(request.method) + len(request.url.raw_path) + len(request.content)
+        size = len(request.method) + len(request.extensions["target"]) + len(request.content)
         size += sum(len(name) + len(value) + 4 for name, value in request.headers.raw)
         self._up += size
         if self._up > self._call.limits.http_up_bytes:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator_plugin_sdk import PluginManifest
-from orchestrator_plugin_sdk.origins import Origin, OriginPattern, is_address
+from orchestrator_plugin_sdk.origins import METHODS, Origin, OriginPattern, is_address
 
 from ..policy import HttpGrant, Policy
 from .addresses import Address, Network, is_granted, special
@@ -66,6 +66,10 @@ class HttpRules:
         Raises `DeniedError` for a request that is not asked for and granted.
         """
         if self._observations is not None:
+            if method not in METHODS:
+                raise DeniedError(
+                    "no such method", f"{method[:20]!r} is none of {', '.join(METHODS)}"
+                )
             return self._observations.addresses
         self._check(
             method,

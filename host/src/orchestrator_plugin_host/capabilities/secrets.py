@@ -30,6 +30,8 @@ _LEAST: Final = 6
 """Characters of a value: shorter ones are found everywhere."""
 _MOST: Final = 65_536
 _PROBE: Final = 16
+_PERCENT: Final = re.compile("%[0-9A-F]{2}")
+_ESCAPE: Final = re.compile(r"((?<!\\)(?:\\\\)*\\u)([0-9a-f]{4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,12 @@ class Secrets:
         """A document, or a text, without the values."""
         if not self._secrets:
             return document
-        return _map_texts(document, self.scrubber.text)
+        if isinstance(document, Mapping):  # whose own keys are names of fields
+            return {
+                key: _map_texts(value, self.scrubber.text, keys=True)
+                for key, value in document.items()
+            }
+        return _map_texts(document, self.scrubber.text, keys=True)
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(sorted(self._secrets)) or 'none'}>"
@@ -112,28 +119,51 @@ def _alternatives(texts: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
 
-def _map_texts(document: Any, change: Callable[[str], str]) -> Any:
+def _map_texts(document: Any, change: Callable[[str], str], *, keys: bool = False) -> Any:
+    """The document with its texts changed, and the keys of its maps if it is to be with `keys`."""
     if isinstance(document, str):
         return change(document)
     if isinstance(document, Mapping):
-        return {key: _map_texts(value, change) for key, value in document.items()}
+        return {
+            change(key) if keys and isinstance(key, str) else key: _map_texts(
+                value, change, keys=keys
+            )
+            for key, value in document.items()
+        }
     if isinstance(document, (list, tuple)):
-        return [_map_texts(value, change) for value in document]
+        return [_map_texts(value, change, keys=keys) for value in document]
     return document
+
+
+def _json_spellings(value: str) -> set[str]:
+    """A value within a text of JSON, as libraries of several languages write it: some escape what
+    HTML or a URL gives a meaning to, and the digits are in lower or upper case."""
+    spelled = set()
+    for ascii_only in (True, False):
+        plain = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        for escaped in ("", "/", "&<>", "&<>'", "&<>'+`"):
+            made = plain.replace('\\"', "\\u0022") if "+" in escaped else plain
+            for one in escaped:
+                made = made.replace(one, "\\/" if one == "/" else f"\\u{ord(one):04x}")
+            spelled |= {made, _ESCAPE.sub(lambda found: found[1] + found[2].upper(), made)}
+    return spelled
 
 
 def _spellings(value: str) -> set[bytes]:
     """A value as it may come back: as it is, escaped for JSON or a URL, in hexadecimal, in base64
     wherever it stands in what was encoded."""
     raw = value.encode()
+    quoted = (
+        urllib.parse.quote(value, safe=""),
+        urllib.parse.quote(value),
+        urllib.parse.quote(value, safe="!'()*"),  # as in JavaScript
+        urllib.parse.quote_plus(value),
+    )
     spelled = {
         raw,
-        json.dumps(value)[1:-1].encode(),
-        json.dumps(value, ensure_ascii=False)[1:-1].encode(),
-        json.dumps(value)[1:-1].replace("/", "\\/").encode(),
-        urllib.parse.quote(value, safe="").encode(),
-        urllib.parse.quote(value).encode(),
-        urllib.parse.quote_plus(value).encode(),
+        *(one.encode() for one in _json_spellings(value)),
+        *(one.encode() for one in quoted),
+        *(_PERCENT.sub(lambda found: found[0].lower(), one).encode() for one in quoted),
         raw.hex().encode(),
         raw.hex().upper().encode(),
     }

@@ -79,7 +79,7 @@ class SharedReach:
         audit = PluginAudit(
             admitted.manifest.name,
             source.digest if isinstance(source, ComponentFile) else None,
-            None if self._audit is None else self._audit.write,
+            *(() if self._audit is None else (self._audit.write, self._audit.check)),
         )
         http = PluginHttp(
             admitted.manifest,

@@ -261,12 +261,12 @@ class OpenFiles:
         path = PluginPath.parse(text)
         if path.root != "folders":
             return self._owned(path), path
-        self._plugin.note("/".join(["folders", *path.names[:1]]))
         if not path.names:
             raise refused(text, "which folder?")
         tree = self._plugin.folders.get(path.names[0])
         if tree is None:
             raise self._plugin.denied(path)
+        self._plugin.note(f"folders/{path.names[0]}")
         return tree, path.below()
 
     def _writable(self, text: str) -> tuple[WritableTree, PluginPath]:
