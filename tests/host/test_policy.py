@@ -187,7 +187,8 @@ def test_what_is_suggested_is_one_policy_whatever_things_are_called() -> None:
         seen.note_root(f"folders/{name}")
     made = suggest(manifest_of(name="chat"), policy, "0" * 64, "none", seen)
     read = tomllib.loads(made.policy)
-    assert list(read) == ["plugins"] and list(read["plugins"]) == ["chat"]
+    assert list(read) == ["plugins"]
+    assert list(read["plugins"]) == ["chat"]
     folders = read["plugins"]["chat"]["files"]["folders"]
     assert folders == {name: f"/srv/{name}" for name in odd}
     assert sorted(tomllib.loads(made.manifest)["files"]["folders"]) == sorted(odd)

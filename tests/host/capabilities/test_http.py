@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -636,7 +637,7 @@ async def test_a_connection_that_was_given_is_not_closed_before_it_is_used(
 
     async def close(connection: Connection) -> None:
         closed.append(connection)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
     monkeypatch.setattr(Connection, "close", close)
     connections = Connections(ssl.create_default_context())
@@ -656,4 +657,4 @@ async def test_a_connection_that_was_given_is_not_closed_before_it_is_used(
         for port in (100, 101, *range(1, 30)):
             tasks.start_soon(take, port)
     assert not set(given) & set(closed)
-    assert len({one for one in connections._kept.values()}) == len(connections._kept) == 31
+    assert len(set(connections._kept.values())) == len(connections._kept) == 31

@@ -535,9 +535,7 @@ async def test_a_secret_that_comes_back_cut_or_in_lower_case_is_in_no_error(
         )
     )
     with pytest.raises(PluginCallError) as caught:
-        await fetch(
-            plugin, f"{server.origin}/", headers={"x-key": "SECRET"}, follow_redirects=True
-        )
+        await fetch(plugin, f"{server.origin}/", headers={"x-key": "SECRET"}, follow_redirects=True)
     await host.close()
     said = (caught.value.message + (tmp_path / "audit.jsonl").read_text()).lower()
     assert value.lower()[:16] not in said

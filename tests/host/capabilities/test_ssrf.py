@@ -292,7 +292,7 @@ def test_the_plugin_of_these_tests_asks_for_everything() -> None:
 
 
 async def test_an_address_with_a_zone_is_an_error_of_the_plugins(
-    fetching: Load, names: Names
+    fetching: Callable[..., Awaitable[LoadedProvider]], names: Names
 ) -> None:
     names.answers["zoned.example"] = [["fe80::1%lo"]]
     plugin = await fetching(Policy(http=[{"url": "http://zoned.example"}]))
