@@ -22,6 +22,7 @@ from orchestrator_plugin_host import (
 from orchestrator_plugin_host.admission import AdmittedPlugin, admit_component, world_of
 from orchestrator_plugin_host.backends.wasm import WasmBackend
 from orchestrator_plugin_host.calls import Call
+from orchestrator_plugin_host.capabilities.shared import SharedReach
 from orchestrator_plugin_host.component_file import ComponentFile, read_component, without_names
 from orchestrator_plugin_host.errors import InvalidComponentError
 from orchestrator_plugin_host.handles import HANDLES
@@ -33,7 +34,7 @@ from orchestrator_plugin_host.sandbox.processes import StoredCode
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
 from orchestrator_plugin_host.sandbox.threads import WorkerThreads
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
-from orchestrator_plugin_host.settings import PoolSettings, Tier
+from orchestrator_plugin_host.settings import HostSettings, PoolSettings, Tier
 from orchestrator_plugin_sdk import PluginContext, PluginError
 
 from .target import Outcome
@@ -65,11 +66,13 @@ class Stages:
         self._sandbox = Sandbox()
         check_round_trip(self._sandbox, Call("self-check", Limits(), PluginContext()))
         self._threads = WorkerThreads()
+        self._reach = SharedReach(HostSettings())
 
     def close(self) -> None:
         """Frees all of it."""
         self._threads.close()
         self._sandbox.close()
+        self._runner.run(self._reach.close())
         self._runner.close()
 
     def run(self, data: bytes) -> Outcome:
@@ -112,9 +115,13 @@ class Stages:
 
     async def _call(self, admitted: AdmittedPlugin, template: Template) -> Outcome:
         context = PluginContext()
+        try:
+            reach, config = await self._reach.of(admitted, {"key": "value"})
+        except PluginError as error:
+            return Outcome("init", type(error).__name__)
         backend = WasmBackend(
             admitted,
-            {"key": "value"},
+            config,
             template=template,
             tier=self._tier,
             owner=admitted.manifest.name,
@@ -122,8 +129,9 @@ class Stages:
             pool=PoolSettings(instances=1, idle=1),
             context=context,
             init_deadline_ms=self._limits.deadline_ms,
+            reach=reach,
         )
-        plugin = HANDLES[admitted.manifest.type](admitted, backend, context)
+        plugin = HANDLES[admitted.manifest.type](admitted, backend, context, reach)
         try:
             await plugin.start(self._limits.deadline_ms)
         except PluginError as error:

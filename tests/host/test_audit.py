@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
@@ -286,3 +288,13 @@ async def test_a_host_that_is_closed_lets_nothing_happen_unseen(
     assert isinstance(failed[0], AuditError)
     audited = [one for one in lines(path) if one["kind"] == "http"]
     assert len(audited) == len(server.seen), "a request that is in no audit"
+
+
+def test_a_host_that_nobody_closes_keeps_no_interpreter_and_loses_no_line(path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from orchestrator_plugin_host.audit import AuditLog\n"
+        "log = AuditLog(Path(sys.argv[1]))\n"
+        "for i in range(2000): log.write({'i': i})\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=60)
+    assert [one["i"] for one in lines(path)] == list(range(2000))

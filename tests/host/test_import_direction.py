@@ -28,8 +28,9 @@ LAYERS: dict[str, set[str]] = {
     "discovery": {"errors"},
     "courier": set(),
     "reach": set(),
+    "stopwatch": set(),
     "config": set(),
-    "calls": {"courier", "errors", "limits", "reach"},
+    "calls": {"courier", "errors", "limits", "reach", "stopwatch"},
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
     "capabilities": {

@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.capabilities.secrets import SCRUBBED, Scrubber
+from orchestrator_plugin_host.capabilities.scrubbing import SCRUBBED, Scrubber
 
 # Of few letters, so that one is the beginning, or the end, of another.
 VALUES = st.lists(st.text("ab/", min_size=6, max_size=24), min_size=1, max_size=3)

@@ -7,6 +7,7 @@ all.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import threading
@@ -21,6 +22,8 @@ from .calls import Call
 from .errors import AuditError
 
 _WAITING: Final = 10_000
+_LAST_SECONDS: Final = 30.0
+"""How long the last lines may take."""
 
 
 class AuditLog:
@@ -39,8 +42,13 @@ class AuditLog:
         self._failure: AuditError | None = None
         self._closing = threading.Lock()
         self._closed = False
-        self._thread = threading.Thread(target=self._write_all, name="orchestrator-plugin-audit")
+        # Of a host that nobody closes, the thread must not keep the interpreter from ending; what
+        # waits to be written is written before it does.
+        self._thread = threading.Thread(
+            target=self._write_all, name="orchestrator-plugin-audit", daemon=True
+        )
         self._thread.start()
+        atexit.register(self._finish)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Writes one decision soon. Raises `AuditError` once the file can't be written: what can't
@@ -58,13 +66,17 @@ class AuditLog:
 
     def close(self) -> None:
         """Returns when everything is written. Raises `AuditError` if something could not be."""
-        with self._closing:
-            self._closed = True
-        self._waiting.put(None)
-        self._thread.join()
+        atexit.unregister(self._finish)
+        self._finish()
         os.close(self._file)
         if self._failure is not None:
             raise self._failure
+
+    def _finish(self) -> None:
+        with self._closing:
+            self._closed = True
+        self._waiting.put(None)
+        self._thread.join(_LAST_SECONDS)
 
     def _write_all(self) -> None:
         while (record := self._waiting.get()) is not None:

@@ -45,6 +45,7 @@ from .errors import (
 )
 from .limits import UNITS, Limits
 from .reach import NO_REACH, Reach
+from .stopwatch import Stopwatch
 
 T = TypeVar("T")
 
@@ -74,36 +75,6 @@ def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
         return
 
 
-class _Stopwatch:
-    """How long something went on, however many did it at once. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._passed = 0.0
-        self._runners = 0
-        self._since = 0.0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """While it goes on."""
-        with self._lock:
-            if self._runners == 0:
-                self._since = time.monotonic()
-            self._runners += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._runners -= 1
-                if self._runners == 0:
-                    self._passed += time.monotonic() - self._since
-
-    def seconds(self) -> float:
-        """Until now."""
-        with self._lock:
-            return self._passed + (time.monotonic() - self._since if self._runners else 0.0)
-
-
 class Call:
     """The state of one call. Thread-safe where both sides use it."""
 
@@ -129,8 +100,8 @@ class Call:
         self._left = limits.deadline_ms / 1000
         self._step: str | None = None
         self._step_left = 0.0
-        self._queued = _Stopwatch()
-        self._hosted = _Stopwatch()
+        self._queued = Stopwatch()
+        self._hosted = Stopwatch()
         self._resumed_at: float | None = None
         self._interrupted = threading.Event()
         self._interrupted_at = 0.0

@@ -22,7 +22,8 @@ from orchestrator_plugin_host import (
     Policy,
     SecretError,
 )
-from orchestrator_plugin_host.capabilities.secrets import SCRUBBED, Scrubber, Secrets, bind
+from orchestrator_plugin_host.capabilities.scrubbing import SCRUBBED, Scrubber
+from orchestrator_plugin_host.capabilities.secrets import Secrets, bind
 from orchestrator_plugin_sdk import (
     ConfigField,
     ErrorKind,

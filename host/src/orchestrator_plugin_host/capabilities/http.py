@@ -10,28 +10,26 @@ import itertools
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-import anyio
 import httpx
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginError, PluginManifest
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
 
 from ..audit import PluginAudit
 from ..calls import Call
-from ..errors import HttpLimitError
-from ..limits import UNITS
 from ..policy import Policy
 from .addresses import Address, is_loopback
 from .attempts import REDIRECTS, Attempt, attempt_of, built, redirected
 from .connections import Connection, Connections, quietly
 from .decoding import Decoder, DecodingError, decoder
+from .http_budget import HttpBudget
 from .http_rules import DeniedError, HttpRules
 from .observing import Observations
 from .resolving import Resolver, addresses_of
-from .secrets import ScrubbedStream, Scrubber, Secrets
+from .scrubbing import ScrubbedStream, Scrubber
+from .secrets import Secrets
 from .targets import Target
 
 T = TypeVar("T")
@@ -98,15 +96,12 @@ class OpenHttp:
         self._call = call
         self._open: dict[int, _Open] = {}
         self._closed = False
-        self._under_way = 0
-        self._requests = 0
-        self._up = 0
-        self._down = 0
+        self._budget = HttpBudget(call)
 
     @property
     def totals(self) -> dict[str, int]:
         """What the call has done, for the audit."""
-        return {"requests": self._requests, "up_bytes": self._up, "down_bytes": self._down}
+        return self._budget.totals
 
     async def send(self, request: HttpRequest) -> HttpHead:
         """As `HttpTransport` says. Besides what that raises: `HttpLimitError`."""
@@ -132,7 +127,7 @@ class OpenHttp:
         until = time.monotonic() + self._call.limits.http_ms / 1000
         attempt = attempt_of(request)
         for _ in range(_MAX_REDIRECTS + 1):
-            with self._counted():
+            with self._budget.request(len(self._open)):
                 opened = await self._attempt(attempt, until)
             if self._closed:  # nobody would close it
                 opened.failure = "the call has ended"
@@ -169,7 +164,7 @@ class OpenHttp:
         try:
             networks = self._plugin.rules.check(attempt.method, attempt.target.origin)
             attempt.secrets = tuple(self._check_secrets(attempt))
-            async with self._within(until):
+            async with self._budget.within(until):
                 addresses = await self._addresses(attempt.target)
             self._plugin.rules.check_addresses(attempt.target.origin, addresses, networks)
             self._check_secret_is_safe(attempt, addresses)
@@ -178,10 +173,10 @@ class OpenHttp:
             raise PluginCallError(ErrorKind.PERMISSION_DENIED, str(denied)) from None
         request = built(attempt, self._plugin.secrets)
         facts["secrets"] = list(attempt.secrets)
-        facts["up_bytes"] = self._count_up(request)
+        facts["up_bytes"] = self._budget.count_up(request)
         facts["started"] = time.monotonic()
         try:
-            async with self._within(until):
+            async with self._budget.within(until):
                 connection, response = await self._connected(attempt, request, addresses)
         except BaseException as error:
             # It may have gone out, secrets and all, before it failed or was given up.
@@ -304,7 +299,7 @@ class OpenHttp:
         most = max(1, min(most, _MOST_READ))
         while not opened.ready and not opened.ended:
             try:
-                async with self._within(opened.until):
+                async with self._budget.within(opened.until):
                     await self._more(opened)
             except BaseException as error:
                 # Whoever asks again must not take what has come for the whole.
@@ -328,7 +323,7 @@ class OpenHttp:
         try:
             if opened.decoded is not None:
                 for piece in opened.decoded:
-                    opened.ready += opened.scrubbed.feed(self._count_down(opened, piece))
+                    opened.ready += opened.scrubbed.feed(self._counted_down(opened, piece))
                     return
                 opened.decoded = None
             with quietly():
@@ -350,6 +345,11 @@ class OpenHttp:
         opened.ended, opened.failure = True, failure
         await self._end(opened)
         raise PluginCallError(ErrorKind.UNAVAILABLE, f"{opened.facts['origin']}: {failure}")
+
+    def _counted_down(self, opened: _Open, piece: bytes) -> bytes:
+        opened.down += len(piece)
+        self._budget.count_down(len(piece))
+        return piece
 
     async def close(self, response: int) -> None:
         """As `HttpTransport` says."""
@@ -393,58 +393,6 @@ class OpenHttp:
             if name.lower() not in (b"content-encoding", b"transfer-encoding", b"connection")
         )
         return HttpHead(number, response.status_code, headers, scrub.text(str(attempt.target)))
-
-    # Budgets.
-
-    def _limit(self, name: str, what: str) -> HttpLimitError:
-        call = self._call
-        error = HttpLimitError(call.plugin, name, getattr(call.limits, name), UNITS[name], what)
-        call.host_error = error
-        return error
-
-    def _counted(self) -> _UnderWay:
-        self._requests += 1
-        if self._requests > self._call.limits.http_requests:
-            raise self._limit("http_requests", "made too many HTTP requests")
-        if len(self._open) + self._under_way >= self._call.limits.http_concurrent:
-            raise self._limit("http_concurrent", "has too many HTTP requests under way")
-        return _UnderWay(self)
-
-    def _count_up(self, request: httpx.Request) -> int:
-        size = len(request.method) + len(request.extensions["target"]) + len(request.content)
-        size += sum(len(name) + len(value) + 4 for name, value in request.headers.raw)
-        self._up += size
-        if self._up > self._call.limits.http_up_bytes:
-            raise self._limit("http_up_bytes", "sent too much by HTTP")
-        return size
-
-    def _count_down(self, opened: _Open, piece: bytes) -> bytes:
-        opened.down += len(piece)
-        self._down += len(piece)
-        if self._down > self._call.limits.http_down_bytes:
-            raise self._limit("http_down_bytes", "got too much by HTTP")
-        return piece
-
-    @asynccontextmanager
-    async def _within(self, until: float) -> AsyncIterator[None]:
-        """A piece of a request, which ends when its time is up."""
-        with anyio.move_on_after(max(until - time.monotonic(), 0)) as scope:
-            yield
-        if scope.cancelled_caught:
-            raise self._limit("http_ms", "made an HTTP request that took too long")
-
-
-class _UnderWay:
-    """Around a request that has no response yet."""
-
-    def __init__(self, http: OpenHttp) -> None:
-        self._http = http
-
-    def __enter__(self) -> None:
-        self._http._under_way += 1
-
-    def __exit__(self, *error: object) -> None:
-        self._http._under_way -= 1
 
 
 def _is_tls(error: Exception) -> bool:
