@@ -292,7 +292,8 @@ async def test_a_host_that_is_closed_lets_nothing_happen_unseen(
 
 def test_a_host_that_nobody_closes_keeps_no_interpreter_and_loses_no_line(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from orchestrator_plugin_host.audit import AuditLog\n"
+        "import sys; from pathlib import Path\n"
+        "from orchestrator_plugin_host.audit import AuditLog\n"
         "log = AuditLog(Path(sys.argv[1]))\n"
         "for i in range(2000): log.write({'i': i})\n"
     )

@@ -184,7 +184,8 @@ class OpenHttp:
             raise
         facts["status"] = response.status_code
         try:
-            made = decoder(response.headers.get("content-encoding", ""))
+            has_body = attempt.method != "HEAD" and response.status_code not in (204, 304)
+            made = decoder(response.headers.get("content-encoding", "") if has_body else "")
         except DecodingError as error:
             await connection.finished(response, response.aiter_raw())
             self._failed(facts, error)
