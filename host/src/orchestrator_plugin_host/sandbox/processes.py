@@ -230,7 +230,8 @@ class ProcessInstance(Instance):
                     reply = self._answer(message)
                 except BaseException as error:
                     # Nobody waits for what the worker makes of it: it may be the guest's by now.
-                    raised = import_error(call, str(message[1]), error)
+                    interface = str(message[1]) if len(message) > 1 else ""
+                    raised = import_error(call, interface, error)
                     if raised is error:
                         raise
                     raise raised from None
