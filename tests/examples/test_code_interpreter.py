@@ -449,7 +449,7 @@ HOSTILE: dict[str, tuple[str, Any]] = {
     "no-builtins": ("import builtins; vars(builtins).clear(); print(1)", PluginTrapError),
     "modules": ("import sys; sys.modules.clear(); import json", "Error"),
     "os-exit": ("import os; os._exit(0)", "PermissionError"),
-    "abort": ("import os; os.abort()", "PermissionError"),
+    "abort": ("import os; os.abort()", PluginTrapError),
     "posix": ("import posix; posix.listdir('/')", "PermissionError"),
     "posix-exit": ("import posix; posix._exit(0)", PluginTrapError),
     "select": ("import select; select.select([], [], [], 100)", "PermissionError"),

@@ -68,10 +68,9 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
     return refused
 
 
-# All of these would end the instance: there is no system to ask.
+# All of these would end the instance: there is no system to ask. (`abort` is meant to.)
 _REFUSED_OS = [
     "_exit",
-    "abort",
     "closerange",
     "dup",
     "fpathconf",
