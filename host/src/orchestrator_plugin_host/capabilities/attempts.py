@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.http import HttpRequest
+from orchestrator_plugin_sdk.origins import METHODS
 
 from .decoding import ACCEPTED
 from .http_rules import DeniedError
@@ -53,6 +54,11 @@ def attempt_of(request: HttpRequest) -> Attempt:
     """What a plugin asks for. Raises `PluginCallError` for what is no request."""
     if request.body is not None and request.json is not None:
         raise PluginCallError(ErrorKind.INVALID_REQUEST, "a request has a body or json, not both")
+    if request.method not in METHODS:  # what a denial repeats, an operator may copy into a policy
+        raise PluginCallError(
+            ErrorKind.INVALID_REQUEST,
+            f"the method {request.method[:20]!r} is none of {', '.join(METHODS)}",
+        )
     return Attempt(
         request.method,
         _readable(request.url),

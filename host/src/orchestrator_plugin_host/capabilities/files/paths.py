@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,6 +16,8 @@ MAX_NAME_BYTES: Final = 255
 MAX_DEPTH: Final = 32
 """Names below a root."""
 _SHOWN: Final = 200
+_FOLDER: Final = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
+"""The name of a folder of the operator's, as manifests have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class PluginPath:
             fault = _fault(name)
             if fault is not None:
                 raise refused(text, fault)
+        if root == "folders" and names and not _FOLDER.fullmatch(names[0]):
+            # What a denial repeats, an operator may copy into a policy.
+            raise refused(text, "folders have names of lower-case letters, digits and dashes")
         return cls(root, tuple(names), text)
 
     def __str__(self) -> str:
