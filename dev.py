@@ -47,7 +47,7 @@ def set_up() -> None:
         return
     print(f"Setting up {VENV} (once; about a minute, most of it downloads)", file=sys.stderr)
     try:
-        import ensurepip  # noqa: F401
+        import ensurepip  # noqa: F401  # whether it is there
         import venv
     except ImportError:
         sys.exit(

@@ -48,7 +48,7 @@ async def sandboxed(plugin: LoadedToolExecutor) -> None:
 
 async def process(*options: str) -> None:
     """One process, which the event loop waits for, as it has nothing else to do."""
-    done = subprocess.run(  # noqa: ASYNC221
+    done = subprocess.run(  # noqa: ASYNC221  # nothing else to do
         [sys.executable, *options, "-c", PROGRAM], capture_output=True, check=True
     )
     assert done.stdout == b"2\n", done

@@ -37,7 +37,7 @@ ENCODINGS = """
 
 if sys.platform == "wasi":
     # It needs the C implementation of datetime, which a component has not.
-    sys.modules["_zoneinfo"] = None  # type: ignore[assignment]
+    sys.modules["_zoneinfo"] = None  # type: ignore[assignment]  # none: it is not there
 
 for _name in (*MODULES.split(), *(f"encodings.{one}" for one in ENCODINGS.split())):
     # Some need what a component has not: a program that imports them is told so.

@@ -18,7 +18,7 @@ class _Sink(io.RawIOBase):
         return True
 
     def write(self, data: object) -> int:
-        view = memoryview(data).cast("B")  # type: ignore[arg-type]
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]  # it says if not
         room = self._limit - len(self.kept)
         self.kept += view[:room]
         self.cut = self.cut or len(view) > room

@@ -152,6 +152,8 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     random.seed = random._inst.seed  # it was bound before
     random.seed()
 
+    # Python takes its streams to be its own, and these functions not to be replaced: hence what the
+    # type checker is told not to mind, above and below.
     sys.stdout = sys.__stdout__ = _LogStream(  # type: ignore[misc, assignment]
         lambda line: emit_output("info", line)
     )
