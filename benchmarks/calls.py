@@ -107,7 +107,7 @@ class Layer:
             world_of(admitted.kind),
             frozenset(),
             LIMITS,
-            "thread",
+            "in-process",
             threading.Event(),
         )
 
@@ -190,7 +190,7 @@ async def call_rows(cache: Path) -> list[dict[str, Any]]:
         natively = await median_us_async(lambda: native.generate(request))
     return [
         {"call": "generate, native", "us": natively, "to_native": 1.0},
-        {"call": "generate, thread tier", "us": in_sandbox, "to_native": in_sandbox / natively},
+        {"call": "generate, in-process tier", "us": in_sandbox, "to_native": in_sandbox / natively},
         {"call": "generate, process tier", "us": in_worker, "to_native": in_worker / natively},
     ]
 

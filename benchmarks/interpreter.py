@@ -59,11 +59,11 @@ async def rows(runs: int, cache: Path) -> list[dict[str, Any]]:
     async with PluginHost(HostSettings(cache_directory=cache)) as host:
         thread, worker = [
             await host.load(built(EXAMPLE), expect=LoadedToolExecutor, tier=tier)
-            for tier in ("thread", "process")
+            for tier in ("in-process", "process")
         ]
         ways: dict[str, Callable[[], Awaitable[None]]] = {
-            "sandbox, thread tier": lambda: sandboxed(thread),
-            "sandbox, thread tier, again": lambda: sandboxed(thread),
+            "sandbox, in-process tier": lambda: sandboxed(thread),
+            "sandbox, in-process tier, again": lambda: sandboxed(thread),
             "sandbox, process tier": lambda: sandboxed(worker),
             "sandbox, process tier, again": lambda: sandboxed(worker),
             "python -c": process,

@@ -192,11 +192,11 @@ def main() -> int:
     """Runs what the command's arguments say; gives the exit code."""
     parser = argparse.ArgumentParser(description="Many calls, and what they leave behind.")
     parser.add_argument("--calls", type=int, default=200_000, help="of each tier")
-    parser.add_argument("--tier", choices=("thread", "process", "both"), default="both")
+    parser.add_argument("--tier", choices=("in-process", "process", "both"), default="both")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     given = parser.parse_args()
-    tiers = ("thread", "process") if given.tier == "both" else (given.tier,)
+    tiers = ("in-process", "process") if given.tier == "both" else (given.tier,)
     reports = [Report(tier, given.seed, given.calls) for tier in tiers]
 
     def say(words: str) -> None:

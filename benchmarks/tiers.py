@@ -8,7 +8,7 @@ Two tables, each made in one run:
    a crashed one.
 2. For each tier and way to be late: milliseconds past the deadline when the caller has its error.
 
-Machines differ: the first table gives the ratio of the process tier to the thread tier.
+Machines differ: the first table gives the ratio of the process tier to the in-process tier.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from support.guests import DATA, Guest
 from support.wasi import wasi_guest
 
 DEADLINE_MS: Final = 300
-TIERS: Final[tuple[Tier, ...]] = ("thread", "process")
+TIERS: Final[tuple[Tier, ...]] = ("in-process", "process")
 LONG: Final = pack({"text": "x" * 1_000_000}).decode("latin-1").encode()
 """An answer in the form `latin1`."""
 GUESTS: Final = {
@@ -101,7 +101,7 @@ async def tier_rows(folder: Path) -> list[dict[str, Any]]:
     return [
         {"step": step, "thread_us": one, "process_us": found["process"][step],
          "process_to_thread": found["process"][step] / one}
-        for step, one in found["thread"].items()
+        for step, one in found["in-process"].items()
     ]  # fmt: skip
 
 

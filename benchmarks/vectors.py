@@ -31,10 +31,10 @@ from orchestrator_plugin_sdk import FieldCondition, Vector, VectorItem, VectorQu
 from support.backends import LASTING, Stores
 
 BATCH: Final = 1000
-FIRST: Final = "flat-vectors-thread"
+FIRST: Final = "flat-vectors-in-process"
 """What the others are compared with."""
 TITLES: Final = {
-    "flat-vectors-thread": "thread",
+    "flat-vectors-in-process": "in-process",
     "flat-vectors-process": "process",
     "sqlite-vectors-native": "sqlite",
 }

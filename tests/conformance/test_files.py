@@ -277,7 +277,7 @@ _OPENED = [
 ]
 
 
-@pytest.mark.parametrize("where", ["thread", "process"])
+@pytest.mark.parametrize("where", ["in-process", "process"])
 async def test_python_opens_them(plugins: Plugins, docs: Path) -> None:
     executor = await probe(plugins, _opens, docs)
     assert (await executor.execute(RUN, ALL)).stdout == repr(_OPENED)
@@ -342,7 +342,7 @@ OSError EINVAL
 OSError ENOSPC"""
 
 
-@pytest.mark.parametrize("where", ["thread", "process"])
+@pytest.mark.parametrize("where", ["in-process", "process"])
 async def test_python_is_told_as_it_is_used_to(plugins: Plugins, docs: Path) -> None:
     executor = await probe(plugins, _fails_to, docs)
     assert (await executor.execute(RUN, ALL)).stdout.split("\n") == _FAILED.split("\n")

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 FOLDER = REPOSITORY / "guest-examples" / "code-interpreter"
 ALL = ToolPolicy(enabled=True)
 FILES = Policy(files=FilesGrant(artifacts=FolderQuota(bytes=1_000_000, files=20)))
-SANDBOXED = pytest.mark.parametrize("where", ["thread", "process"])
+SANDBOXED = pytest.mark.parametrize("where", ["in-process", "process"])
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])
@@ -49,7 +49,7 @@ async def host(anyio_backend: str, cache_directory: Path) -> AsyncIterator[Plugi
         yield opened
 
 
-@pytest.fixture(params=["native", "thread", "process"])
+@pytest.fixture(params=["native", "in-process", "process"])
 def where(request: pytest.FixtureRequest) -> str:
     return request.param
 

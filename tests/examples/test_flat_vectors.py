@@ -51,7 +51,7 @@ from .upserting import item
 
 @pytest.fixture
 async def stores(anyio_backend: str, cache_directory: Path) -> AsyncIterator[Stores]:
-    async with Stores(FLAT, "thread", cache_directory) as opened:
+    async with Stores(FLAT, "in-process", cache_directory) as opened:
         yield opened
 
 
@@ -98,7 +98,7 @@ def run_until_killed(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("tier", "times"), [("thread", 12), ("process", 5)])
+@pytest.mark.parametrize(("tier", "times"), [("in-process", 12), ("process", 5)])
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_nothing_acknowledged_is_lost_by_a_kill(
     tier: str, times: int, tmp_path: Path, cache_directory: Path
@@ -107,7 +107,7 @@ async def test_nothing_acknowledged_is_lost_by_a_kill(
     there: set[int] = set()
     unknown: set[int] = set()
     start = 0
-    async with Stores(FLAT, "thread", cache_directory, tmp_path) as stores:
+    async with Stores(FLAT, "in-process", cache_directory, tmp_path) as stores:
         await stores.open(store="another")  # built and compiled by now
     for _ in range(times):
         added, doubtful, start = await anyio.to_thread.run_sync(
@@ -115,7 +115,7 @@ async def test_nothing_acknowledged_is_lost_by_a_kill(
         )
         there |= added
         unknown |= doubtful
-        async with Stores(FLAT, "thread", cache_directory, tmp_path) as stores:
+        async with Stores(FLAT, "in-process", cache_directory, tmp_path) as stores:
             store = await stores.open()
             kept = await contents(store)
             kept.pop("large", None)
@@ -390,7 +390,7 @@ async def test_the_log_is_written_anew_when_most_of_it_is_for_nothing(stores: St
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_quota_that_is_reached_costs_one_call(cache_directory: Path) -> None:
-    async with Stores(FLAT, "thread", cache_directory, quota=3_000_000) as stores:
+    async with Stores(FLAT, "in-process", cache_directory, quota=3_000_000) as stores:
         store = await stores.open()
         await store.upsert("repo", [item(1)])
         size = (stores.data() / "vectors.log").stat().st_size
@@ -533,7 +533,7 @@ def questions(draw: Any) -> tuple[list[dict[str, Any]], VectorQueryFilter]:
 def blocking(cache_directory: Path) -> Iterator[tuple[Any, LoadedVectorMemoryBackend]]:
     """A store, and what calls it from a test that is not asynchronous."""
     with anyio.from_thread.start_blocking_portal() as portal:
-        opened = Stores(FLAT, "thread", cache_directory)
+        opened = Stores(FLAT, "in-process", cache_directory)
         with portal.wrap_async_context_manager(opened) as stores:
             yield portal, portal.call(stores.open)
 

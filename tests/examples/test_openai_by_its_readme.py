@@ -71,7 +71,7 @@ def changed(path: Path, pattern: str, by: str) -> PolicyFile:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("tier", ["thread", "process"])
+@pytest.mark.parametrize("tier", ["in-process", "process"])
 async def test_a_chat_with_a_key_from_the_environment(
     guarded: OpenAIServer,
     policy_file: Path,

@@ -19,7 +19,7 @@ collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]
 """Other systems have no `/proc` to look for what is left over in, nor what these tests confine."""
 
 
-@pytest.fixture(params=["thread", "process"])
+@pytest.fixture(params=["in-process", "process"])
 def tier(request: pytest.FixtureRequest) -> Tier:
     """Where guests run."""
     return request.param

@@ -65,7 +65,7 @@ print(json.dumps([early, late, sorted(shared() - before)]))
 
 @pytest.mark.parametrize(
     ("tier", "what", "count"),
-    [("thread", "loads", 300), ("thread", "hosts", 200), ("process", "loads", 12)],
+    [("in-process", "loads", 300), ("in-process", "hosts", 200), ("process", "loads", 12)],
 )
 def test_loading_and_closing(tmp_path: Path, tier: Tier, what: str, count: int) -> None:
     for number in range(12):  # more than the host keeps in memory
@@ -80,7 +80,7 @@ def test_loading_and_closing(tmp_path: Path, tier: Tier, what: str, count: int) 
     assert shared == []
 
 
-@pytest.mark.parametrize(("tier", "calls"), [("thread", 2000), ("process", 80)])
+@pytest.mark.parametrize(("tier", "calls"), [("in-process", 2000), ("process", 80)])
 def test_a_short_soak(tier: Tier, calls: int) -> None:
     soak = [sys.executable, "benchmarks/soak.py", f"--calls={calls}", f"--tier={tier}", "--seed=1"]
     done = subprocess.run(

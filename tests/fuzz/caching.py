@@ -42,7 +42,7 @@ class CachedLoading:
             world_of(admitted.kind),
             frozenset(),
             admitted.limits,
-            "thread",
+            "in-process",
             threading.Event(),
         )
 

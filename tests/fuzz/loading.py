@@ -59,7 +59,7 @@ _TOOLS: Final = {"allowed_commands": ["x"]}
 class Stages:
     """What the inputs of one child share: an engine, an event loop, worker threads."""
 
-    def __init__(self, limits: Limits = LIMITS, tier: Tier = "thread") -> None:
+    def __init__(self, limits: Limits = LIMITS, tier: Tier = "in-process") -> None:
         self._limits = limits
         self._tier: Tier = tier
         self._runner = asyncio.Runner()

@@ -496,7 +496,7 @@ async def test_a_setting_that_is_none_is_not_guessed_at(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("tier", ["thread", "process"])
+@pytest.mark.parametrize("tier", ["in-process", "process"])
 async def test_a_native_plugin_is_not_run_as_if_it_were_in_a_tier(
     host: PluginHost, tier: Tier
 ) -> None:

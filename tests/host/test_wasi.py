@@ -32,7 +32,7 @@ HOUR = "(i64.const 3600000000000)"
 BLOCKS = f"(call $block (call $subscribe {HOUR})) {OK}"
 
 
-@pytest.fixture(params=["thread", "process"])
+@pytest.fixture(params=["in-process", "process"])
 def tier(request: pytest.FixtureRequest) -> Tier:
     return request.param
 
@@ -105,7 +105,7 @@ async def test_a_guest_that_blocks_releases_its_caller(load: Load, tier: Tier) -
         with pytest.raises(DeadlineExceededError):
             await plugin.generate(REQUEST)
         assert (await good.generate(REQUEST)).text == "hi"
-    expected = PluginBlockedError if tier == "thread" else DeadlineExceededError
+    expected = PluginBlockedError if tier == "in-process" else DeadlineExceededError
     with pytest.raises(expected):
         await plugin.generate(REQUEST)
     assert (await good.generate(REQUEST)).text == "hi"
@@ -116,7 +116,7 @@ async def test_a_guest_that_blocks_in_its_init(load: Load, tier: Tier, host: Plu
     for _ in range(MAX_BLOCKED):
         with pytest.raises(DeadlineExceededError):
             await load(wasi_guest(functions={"init": BLOCKS}))
-    expected = PluginBlockedError if tier == "thread" else DeadlineExceededError
+    expected = PluginBlockedError if tier == "in-process" else DeadlineExceededError
     with pytest.raises(expected):
         await load(wasi_guest(functions={"init": BLOCKS}))
 
@@ -124,7 +124,7 @@ async def test_a_guest_that_blocks_in_its_init(load: Load, tier: Tier, host: Plu
 async def test_a_guest_that_comes_back_late_is_freed(
     load: Load, host: PluginHost, tier: Tier
 ) -> None:
-    deadline_ms = 50 if tier == "thread" else 2000  # a worker takes a moment to start
+    deadline_ms = 50 if tier == "in-process" else 2000  # a worker takes a moment to start
     nanoseconds = (deadline_ms + 300) * 1_000_000
     late = f"(call $block (call $subscribe (i64.const {nanoseconds}))) (unreachable)"
     plugin = await load(
@@ -137,4 +137,4 @@ async def test_a_guest_that_comes_back_late_is_freed(
     await anyio.sleep(0.5)
     assert (await plugin.health_check()).healthy
     assert host._sandbox is not None
-    assert len(host._sandbox.instances) == (1 if tier == "thread" else 0)
+    assert len(host._sandbox.instances) == (1 if tier == "in-process" else 0)

@@ -135,7 +135,7 @@ def test_an_outcome_that_is_not_the_expected(
     name: str, tmp_path: Path, cache_directory: Path
 ) -> None:
     toml, wat, says = WRONG[name]
-    result = run_case(written(tmp_path, toml, wat), "thread", cache_directory)
+    result = run_case(written(tmp_path, toml, wat), "in-process", cache_directory)
     assert not result.passed
     assert says in "\n".join(result.failures)
     assert result.died is None
@@ -154,7 +154,7 @@ def test_a_host_that_dies(
     how: str, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(tmp_path / "broken", monkeypatch, ENDS[how])
-    result = run_case(written(tmp_path, CALL), "thread", cache_directory)
+    result = run_case(written(tmp_path, CALL), "in-process", cache_directory)
     assert result.died == how
     assert result.failures == (f"host died: {how}",)
     assert not result.hung
@@ -165,7 +165,7 @@ def test_a_host_that_dies_after_its_report(
 ) -> None:
     code = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGABRT)"
     broken(tmp_path / "broken", monkeypatch, code)
-    result = run_case(written(tmp_path, CALL), "thread", cache_directory)
+    result = run_case(written(tmp_path, CALL), "in-process", cache_directory)
     assert result.report.steps
     assert result.failures == ("host died: SIGABRT",)
 
@@ -174,7 +174,7 @@ def test_a_host_that_hangs(
     tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(tmp_path / "broken", monkeypatch, "import time; time.sleep(3600)")
-    result = run_case(written(tmp_path, CALL), "thread", cache_directory, hung_seconds=1)
+    result = run_case(written(tmp_path, CALL), "in-process", cache_directory, hung_seconds=1)
     assert result.hung
     assert result.failures == ("hung: the host was not done after 1 s",)
     assert result.seconds < 30
@@ -184,7 +184,7 @@ def test_words_on_the_hosts_stdout(
     tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(tmp_path / "broken", monkeypatch, "print('hello')")
-    result = run_case(written(tmp_path, CALL), "thread", cache_directory)
+    result = run_case(written(tmp_path, CALL), "in-process", cache_directory)
     assert result.failures == ("something reached the host's stdout: b'hello\\n'",)
 
 

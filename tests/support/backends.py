@@ -39,8 +39,8 @@ class VectorBackend:
 
 
 BACKENDS = (
-    VectorBackend("memory-vectors", ("native", "thread", "process"), lasts=False),
-    VectorBackend("flat-vectors", ("thread", "process")),
+    VectorBackend("memory-vectors", ("native", "in-process", "process"), lasts=False),
+    VectorBackend("flat-vectors", ("in-process", "process")),
     VectorBackend("sqlite-vectors", ("native",), config=lambda folder: {"folder": str(folder)}),
 )
 ROWS = {f"{one.name}-{place}": (one, place) for one in BACKENDS for place in one.places}

@@ -52,7 +52,7 @@ class Plugins:
     def __init__(self, host: PluginHost, where: str) -> None:
         self.host = host
         self.isolation = "native" if where == "native" else "sandbox"
-        self.tier: Tier | None = "process" if where == "process" else "thread"
+        self.tier: Tier | None = "process" if where == "process" else "in-process"
         self._loaded: list[LoadedPlugin] = []
 
     def source(self, folder: Path) -> Path | PluginExport[Any]:
@@ -117,7 +117,7 @@ async def host(anyio_backend: str, cache_directory: Path) -> AsyncIterator[Plugi
         yield opened
 
 
-@pytest.fixture(params=["native", "thread", "process"])
+@pytest.fixture(params=["native", "in-process", "process"])
 def where(request: pytest.FixtureRequest) -> str:
     """Where plugins run: natively, or as components, in each tier."""
     return request.param

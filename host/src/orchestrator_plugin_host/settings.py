@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .limits import MIB, Limits, Positive
 from .policy import Policy, PolicyFile
 
-Tier = Literal["thread", "process"]
+Tier = Literal["in-process", "process"]
 
 
 class PoolSettings(BaseModel):
@@ -59,8 +59,8 @@ class HostSettings(BaseModel):
     policy: Policy | PolicyFile = Field(default_factory=Policy)
     """What every plugin may reach, or each by its name (`read_policy`), unless `load` is given
     another policy."""
-    tier: Tier = "thread"
-    """Where sandboxed plugins run, unless `load` is told otherwise: `thread`, on threads of this
+    tier: Tier = "in-process"
+    """Where sandboxed plugins run, unless `load` is told otherwise: `in-process`, in this
     process, or `process`, each instance in a worker process of its own."""
     data_directory: Path = Field(default_factory=default_data_directory)
     """Where the data folders of plugins are, one for each name of a plugin."""

@@ -171,7 +171,7 @@ def cases(url: str) -> dict[str, Case]:
     }
 
 
-@pytest.mark.parametrize("tier", ["thread", "process"])
+@pytest.mark.parametrize("tier", ["in-process", "process"])
 async def test_whatever_a_guest_asks_for(
     anyio_backend: str, cache_directory: Path, tmp_path: Path, tier: Tier
 ) -> None:

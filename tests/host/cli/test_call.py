@@ -32,7 +32,7 @@ def test_people_are_shown_json_too_and_how_it_ran(command, examples):
     request = as_json({**COUNT, "policy": ALLOWED})
     sandboxed = command("call", folder, "execute", "--request", request)
     assert (sandboxed.code, sandboxed.document["stdout"]) == (0, "1 2 8\n")
-    assert "text-tools sandboxed (thread tier)" in sandboxed.err
+    assert "text-tools sandboxed (in-process tier)" in sandboxed.err
     in_worker = command("call", folder, "execute", "--request", request, "--tier", "process")
     assert json.loads(in_worker.out)["stdout"] == "1 2 8\n"
     assert "text-tools sandboxed (process tier)" in in_worker.err

@@ -10,7 +10,7 @@ from orchestrator_plugin_host.hostile.cases import CaseError, read_case
 
 from .conftest import Command
 
-SPIN = ("--tier", "thread", "--family", "cpu", "--case", "spin-in-a-call")
+SPIN = ("--tier", "in-process", "--family", "cpu", "--case", "spin-in-a-call")
 TOML = """
 about = "Spins, and is expected to answer"
 limits = { deadline_ms = 100 }
@@ -27,7 +27,7 @@ def test_a_table_and_a_summary(command: Command) -> None:
     assert "spin-in-a-call" in done.out
     assert "Spins for ever in generate" in done.out
     assert "DeadlineExceededError" in done.out
-    assert "thread: 1 of 1 cases as they should be, 0 hosts died, 0 hung" in done.out
+    assert "in-process: 1 of 1 cases as they should be, 0 hosts died, 0 hung" in done.out
     assert "1 deadlines overshot by" in done.out
 
 
@@ -35,7 +35,7 @@ def test_json(command: Command) -> None:
     done = command("hostile", *SPIN, "--max-overshoot-ms", "10000", "--json")
     assert done.code == 0, done.out
     assert done.document["ok"] is True
-    assert done.document["tiers"] == {"thread": {"cases": 1, "passed": 1, "died": 0, "hung": 0}}
+    assert done.document["tiers"] == {"in-process": {"cases": 1, "passed": 1, "died": 0, "hung": 0}}
     measured = done.document["overshoot_ms"]
     assert measured["p50"] == measured["p99"] == measured["max"]
     assert measured["count"] == 1
@@ -49,7 +49,7 @@ def test_deadlines_that_are_not_kept(command: Command) -> None:
     done = command("hostile", *SPIN, "--max-overshoot-ms", "-1000", "--json")
     assert done.code == 1
     assert done.document["ok"] is False
-    assert done.document["tiers"]["thread"]["passed"] == 1
+    assert done.document["tiers"]["in-process"]["passed"] == 1
 
 
 def test_a_case_that_fails(
@@ -60,7 +60,7 @@ def test_a_case_that_fails(
     (folder / "case.toml").write_text(TOML)
     (folder / "guest.wat").write_text(WAT)
     monkeypatch.setattr(module, "read_corpus", lambda: (read_case(folder),))
-    done = command("hostile", "--tier", "thread")
+    done = command("hostile", "--tier", "in-process")
     assert done.code == 1
     assert "expected an answer, got" in done.out
     assert "thread: 0 of 1 cases as they should be" in done.out

@@ -30,7 +30,7 @@ def sandbox() -> Iterator[Sandbox]:
     one.close()
 
 
-@pytest.fixture(params=["thread", "process"])
+@pytest.fixture(params=["in-process", "process"])
 def tier(request: pytest.FixtureRequest) -> Tier:
     """Where guests run."""
     return request.param

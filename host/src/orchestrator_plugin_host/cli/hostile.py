@@ -27,7 +27,7 @@ _QUANTILES: Final = {"p50": 0.5, "p99": 0.99, "max": 1.0}
 
 def hostile(
     tier: Annotated[
-        Literal["thread", "process", "both"],
+        Literal["in-process", "process", "both"],
         typer.Option(help="Where the guests run: on threads of the host, or in its workers."),
     ] = "both",
     family: Annotated[

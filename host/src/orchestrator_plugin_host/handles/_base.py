@@ -127,7 +127,7 @@ class LoadedPlugin:
 
     @property
     def tier(self) -> Tier | None:
-        """Where a sandboxed plugin runs: `thread` or `process`; none of a native one."""
+        """Where a sandboxed plugin runs: `in-process` or `process`; none of a native one."""
         return self._backend.tier
 
     @property

@@ -14,7 +14,7 @@ from ..limits import MIB, Limits, Positive
 from ..policy import WasiLevel
 from ..settings import PoolSettings, Tier
 
-TIERS: Final[tuple[Tier, ...]] = ("thread", "process")
+TIERS: Final[tuple[Tier, ...]] = ("in-process", "process")
 Operation = Literal[
     "load",
     "health_check",
@@ -87,25 +87,25 @@ class Step(Expected):
     """How often at once."""
     take: Annotated[int, Field(ge=0)] | None = None
     """Of a stream: how many events to take before it is left. Without it, all."""
-    thread: Expected | None = None
-    """What is expected on the tier `thread`, where that differs."""
+    in_process: Annotated[Expected | None, Field(alias="in-process")] = None
+    """What is expected on the tier `in-process`, where that differs."""
     process: Expected | None = None
     """What is expected on the tier `process`, where that differs."""
 
     def expected(self, tier: Tier) -> Expected:
         """What is expected on a tier."""
-        return getattr(self, tier) or self
+        return getattr(self, tier.replace("-", "_")) or self
 
 
 class Load(Expected):
     """What should become of the loading of a case's plugins."""
 
-    thread: Expected | None = None
+    in_process: Annotated[Expected | None, Field(alias="in-process")] = None
     process: Expected | None = None
 
     def step(self, plugin: str) -> Step:
         """This as a step."""
-        return Step(do="load", plugin=plugin, **self.model_dump(exclude_unset=True))
+        return Step(do="load", plugin=plugin, **self.model_dump(exclude_unset=True, by_alias=True))
 
 
 class Bounds(_Model):

@@ -60,7 +60,7 @@ class _Run:
         async with host:
             # A worker of its own is what a good plugin has on the tier `process`, and takes a while
             # to start: there, one that is loaded after the case says more.
-            beside = self._tier == "thread"
+            beside = self._tier == "in-process"
             if beside:
                 good = await self._load_good(host)
                 await self._serve(good, "before the case")

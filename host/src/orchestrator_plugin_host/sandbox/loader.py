@@ -162,9 +162,9 @@ class ComponentLoader:
     ) -> Template:
         code = self._cache.get(file.digest, self._fingerprint)
         component = None
-        if code is not None and tier == "thread":
+        if code is not None and tier == "in-process":
             component = self._deserialized(code)  # none if not of this engine after all
-        if code is None or (component is None and tier == "thread"):
+        if code is None or (component is None and tier == "in-process"):
             code = compile_component(plugin, file, world, wasi, limits, given_up)
             self._cache.put(file.digest, self._fingerprint, code)
         if tier == "process":
