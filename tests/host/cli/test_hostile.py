@@ -63,7 +63,7 @@ def test_a_case_that_fails(
     done = command("hostile", "--tier", "in-process")
     assert done.code == 1
     assert "expected an answer, got" in done.out
-    assert "thread: 0 of 1 cases as they should be" in done.out
+    assert "in-process: 0 of 1 cases as they should be" in done.out
 
 
 def test_a_corpus_that_can_not_be_read(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
