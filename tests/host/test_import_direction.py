@@ -22,6 +22,7 @@ LAYERS: dict[str, set[str]] = {
     "schemas": set(),
     "binary": {"errors"},
     "component_file": {"binary", "errors"},
+    "component_tail": {"binary", "errors", "wit"},
     "limits": {"errors"},
     "policy": {"errors", "limits"},
     "settings": {"limits", "policy"},
@@ -48,6 +49,7 @@ LAYERS: dict[str, set[str]] = {
     "sandbox": {
         "calls",
         "component_file",
+        "component_tail",
         "courier",
         "documents",
         "errors",

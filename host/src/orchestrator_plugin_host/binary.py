@@ -86,6 +86,14 @@ def unsigned(value: int) -> bytes:
     return bytes([*encoded, value])
 
 
+def index_type(index: int) -> bytes:
+    """A type by its index where a primitive type could be, too: there a number has a sign."""
+    encoded = unsigned(index)
+    if encoded[-1] < 0x40:
+        return encoded
+    return encoded[:-1] + bytes([encoded[-1] | 0x80, 0])
+
+
 def sized(content: bytes) -> bytes:
     """Bytes after their length."""
     return unsigned(len(content)) + content
