@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
 from orchestrator_plugin_sdk import CallContext, DocumentError, pack, to_document
@@ -37,9 +37,21 @@ def packed_arguments(operation: Operation, arguments: Sequence[Any], call: Call)
     return packed
 
 
+@asynccontextmanager
+async def own_call(call: Call) -> AsyncIterator[Call]:
+    """A call of the host's own, for as long as the context is open: what it has open ends with
+    it."""
+    try:
+        yield call
+    except BaseException as error:
+        await call.end(error)
+        raise
+    await call.end(None)
+
+
 class Backend(ABC):
-    """A loaded plugin that can be called. Calls run within the scope of a `Call`, which the
-    handle opens; what a backend gives has been validated."""
+    """A loaded plugin that can be called. A call's deadline and abort are the backend's to keep;
+    what a backend returns has been validated."""
 
     isolation: Isolation
     tier: Tier | None = None

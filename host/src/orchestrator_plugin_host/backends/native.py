@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    suppress,
+)
 from typing import Any
 
 import anyio
@@ -30,12 +36,12 @@ from orchestrator_plugin_sdk.answers import outgoing
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 
 from ..admission import AdmittedPlugin
-from ..calls import Call
+from ..calls import Call, CallLogger
 from ..capabilities.files import AwaitedFiles
 from ..documents import validate
 from ..errors import PluginInitError, PluginOutputError
 from ..reach import Reach
-from .base import Backend, Isolation, packed_arguments
+from .base import Backend, Isolation, own_call, packed_arguments
 
 
 class _AnyioServices(NativeServices):
@@ -76,7 +82,8 @@ class NativeBackend(Backend):
 
     async def start(self, call: Call) -> None:
         """Makes the plugin and runs its `init`."""
-        self._ready = await self._made(call)
+        with call.scope():
+            self._ready = await self._made(call)
 
     async def _made(self, call: Call) -> Plugin:
         assert isinstance(self._admitted.source, PluginExport)
@@ -99,7 +106,8 @@ class NativeBackend(Backend):
         self._ready = None
         if plugin is None:
             async with self._own_call(INIT.method, self._init_deadline_ms) as making:
-                plugin = await self._made(making)
+                with making.scope():
+                    plugin = await self._made(making)
         try:
             yield plugin
         finally:
@@ -107,10 +115,10 @@ class NativeBackend(Backend):
             # As in the sandbox: the call has its result, whatever the plugin does now.
             with anyio.CancelScope(shield=True), suppress(Exception):
                 async with self._own_call(SHUTDOWN.method, left) as ending:
-                    await self._invoke(plugin, SHUTDOWN, [], ending)
+                    with ending.scope():
+                        await self._invoke(plugin, SHUTDOWN, [], ending)
 
-    @asynccontextmanager
-    async def _own_call(self, operation: str, deadline_ms: int) -> AsyncIterator[Call]:
+    def _own_call(self, operation: str, deadline_ms: int) -> AbstractAsyncContextManager[Call]:
         limits = self._admitted.limits.model_copy(update={"deadline_ms": deadline_ms})
         call = Call(
             self._admitted.manifest.name,
@@ -119,13 +127,17 @@ class NativeBackend(Backend):
             operation=operation,
             reach=self._reach,
         )
-        async with call.closing(), call.scope():
-            yield call
+        return own_call(call)
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Awaits the plugin's method."""
-        async with self._borrowed(call) as plugin:
-            return await self._invoke(plugin, operation, arguments, call)
+        if not self._fresh:
+            assert self._ready is not None
+            with call.scope():
+                return await self._invoke(self._ready, operation, arguments, call)
+        with call.scope():
+            async with self._borrowed(call) as plugin:
+                return await self._invoke(plugin, operation, arguments, call)
 
     async def _invoke(
         self, plugin: Plugin, operation: Operation, arguments: Sequence[Any], call: Call
@@ -144,7 +156,7 @@ class NativeBackend(Backend):
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Iterates over what the plugin's method gives."""
         async with AsyncExitStack() as stack:
-            async with call.scope():
+            with call.scope():
                 plugin = await stack.enter_async_context(self._borrowed(call))
             async with self._stream(plugin, operation, arguments, call) as events:
                 yield events
@@ -154,13 +166,12 @@ class NativeBackend(Backend):
         self, plugin: Plugin, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> AsyncIterator[AsyncIterator[Any]]:
         passed = self._passed(operation, arguments, call)
-        async with call.scope():
-            with _plugin_faults(call):
-                events = getattr(plugin, operation.method)(*passed)
-                if inspect.isawaitable(events):
-                    events = await events
-                asynchronous = hasattr(events, "__aiter__")
-                steps = events.__aiter__() if asynchronous else iter(events)
+        with call.scope(), _plugin_faults(call):
+            events = getattr(plugin, operation.method)(*passed)
+            if inspect.isawaitable(events):
+                events = await events
+            asynchronous = hasattr(events, "__aiter__")
+            steps = events.__aiter__() if asynchronous else iter(events)
         try:
             async with aclosing(self._events(operation, steps, asynchronous, call)) as taken:
                 yield taken
@@ -177,20 +188,20 @@ class NativeBackend(Backend):
         self, operation: Operation, steps: Any, asynchronous: bool, call: Call
     ) -> AsyncGenerator[Any, None]:
         while True:
-            async with call.scope():
-                with _plugin_faults(call):
-                    try:
-                        event = await steps.__anext__() if asynchronous else next(steps)
-                    except (StopAsyncIteration, StopIteration):
-                        return
-                    answer = outgoing(operation, event)
+            with call.scope(), _plugin_faults(call):
+                try:
+                    event = await steps.__anext__() if asynchronous else next(steps)
+                except (StopAsyncIteration, StopIteration):
+                    return
+                answer = outgoing(operation, event)
             yield self._accepted(operation, answer, call)
 
     async def close(self, call: Call) -> None:
         """Runs the plugin's `shutdown`, if its `init` succeeded."""
         plugin, self._ready = self._ready, None
         if plugin is not None:
-            await self._invoke(plugin, SHUTDOWN, [], call)
+            with call.scope():
+                await self._invoke(plugin, SHUTDOWN, [], call)
 
     def _passed(self, operation: Operation, arguments: Sequence[Any], call: Call) -> list[Any]:
         """What the method gets: copies, as across the boundary, and the context."""
@@ -201,6 +212,8 @@ class NativeBackend(Backend):
         ]
         if operation.with_context:
             context = call.context.with_(
+                logger=CallLogger(call),
+                secrets=call.reach.secrets,
                 deadline_ms=call.deadline_ms_left(),
                 services=_AnyioServices(call),
                 http=Http(call.reach.http),
