@@ -42,6 +42,8 @@ _MAX_WORDS: Final = 4096
 """Characters of what a worker says that an error repeats."""
 _ENVELOPE_BYTES: Final = 65_536
 """What a message may have besides the one document in it."""
+_KEPT: Final = 4
+"""Workers of a plugin that are kept without a guest."""
 _WORKER_BYTES: Final = 256 * 1024 * 1024
 """Data that a worker may hold besides its guest's memories and the documents on their way."""
 
@@ -314,8 +316,8 @@ class WorkerSource(InstanceSource):
     def _keep(self, ready: ReadyWorker) -> None:
         """Takes a worker that has no guest, or none any more, for the next instance."""
         with self._lock:
-            if not self._ready and not self._closed:
-                self._ready.append(ready)
+            if len(self._ready) < _KEPT and not self._closed:
+                self._ready.append(ready)  # who had a guest last is taken first
                 return
         ready.worker.close()
 
