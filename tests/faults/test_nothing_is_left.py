@@ -48,10 +48,10 @@ async def loads():
         late.update(held())
 
 async def hosts():
-    for number in range(count + count // 4):
+    for number in range(count + count // 2):
         async with PluginHost(settings) as host:
             await use(host, number)
-        if number == count // 4:
+        if number == count // 2:  # the first hundred still fill the allocator's arenas
             early.update(held())
     late.update(held())
 
