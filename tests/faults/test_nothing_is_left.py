@@ -13,6 +13,8 @@ from support.building import REPOSITORY
 from support.guests import Guest
 from support.processes import HANG_SECONDS, environment, run
 
+pytestmark = pytest.mark.slow
+
 MANY = """
 import gc, json, os, sys, tempfile, threading
 from pathlib import Path
