@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +20,12 @@ from orchestrator_plugin_sdk import PluginError
 from ..handles import LoadedPlugin, LoadedProvider
 from ..host import PluginHost
 from ..limits import Limits
-from ..policy import Policy
 from ..settings import HostSettings, Tier
 from .building import build, build_good
-from .cases import Case, Step, read_case
+from .cases import Case, Step
+from .heartbeat import Heartbeat
 from .memory import forget_peak, peak_mb, resident_mb, workers_peak_mb
+from .neighbour import calling
 from .report import Report, StepReport
 from .steps import Clock, judge, perform
 
@@ -45,8 +47,10 @@ class _Run:
             cache_directory=cache,
             init_deadline_ms=case.init_deadline_ms,
             tier=tier,
-            policy=Policy(wasi=case.wasi),
+            policy=case.policy.model_copy(update={"wasi": case.wasi}),
+            data_directory=folder / "data",
         )
+        self._heart = Heartbeat()
         self._plugins: dict[str, LoadedPlugin] = {}
         self.report = Report()
 
@@ -56,30 +60,43 @@ class _Run:
         for plugin in self._case.plugins:
             (self._folder / f"{plugin}.wasm").write_bytes(build(self._case, plugin))
         host = PluginHost(self._settings)
-        async with host:
+        async with self._heart.beating(), host:
             # A worker of its own is what a good plugin has on the tier `process`, and takes a while
             # to start: there, one that is loaded after the case says more.
-            beside = self._tier == "in-process"
-            if beside:
+            good: LoadedProvider | None = None
+            if self._tier == "in-process" or self._case.neighbour:
                 good = await self._load_good(host)
                 await self._serve(good, "before the case")
-            before = resident_mb()
-            forget_peak()
-            for plugin in self._case.plugins:
-                await self._step(host, self._case.load.step(plugin))
-            for step in self._case.steps:
-                await self._step(host, step)
-            if beside:
-                await self._serve(good, "beside the case's plugins")
-            await self._part_with_plugins()
-            self.report.peak_mb = round(peak_mb() - before, 1)
+            with self._heart.paused():
+                before = resident_mb()
+                forget_peak()
+            async with AsyncExitStack() as meanwhile:
+                if self._case.neighbour and good is not None:
+                    await meanwhile.enter_async_context(calling(good, self.report))
+                await self._play(host, good)
+            with self._heart.paused():
+                self.report.peak_mb = round(peak_mb() - before, 1)
             self.report.left_mb = await self._left(before)
-            if beside:
+            if good is not None:
                 await self._serve(good, "after the case")
             await self._serve(await self._load_good(host), "loaded after the case")
+            self._heart.doing = "the host's end"
             clock = Clock()
-        self.report.closing_ms = clock.milliseconds()
+            await host.close()
+            self.report.closing_ms = clock.milliseconds()
+        self.report.heartbeat = self._heart.gaps
         self.report.worker_peak_mb = round(workers_peak_mb(), 1)
+
+    async def _play(self, host: PluginHost, good: LoadedProvider | None) -> None:
+        """Loads the case's plugins, plays the steps, and parts with the plugins."""
+        for plugin in self._case.plugins:
+            await self._step(host, self._case.load.step(plugin))
+        for step in self._case.steps:
+            await self._step(host, step)
+        if good is not None:
+            await self._serve(good, "beside the case's plugins")
+        self._heart.doing = "the plugins' end"
+        await self._part_with_plugins()
 
     async def _load_good(self, host: PluginHost) -> LoadedProvider:
         # Not within the limits of the case, which may be tight.
@@ -93,12 +110,13 @@ class _Run:
     async def _left(self, before: float) -> float:
         """How much larger the process stays. What a guest has that can't be stopped is freed when
         it comes back by itself: a moment is given for that."""
-        left = resident_mb() - before
-        with anyio.move_on_after(_SETTLING_SECONDS):
-            while left > self._case.bounds.left_mb:
-                await anyio.sleep(0.05)
+        ends = time.monotonic() + _SETTLING_SECONDS
+        while True:
+            with self._heart.paused():
                 left = resident_mb() - before
-        return round(left, 1)
+            if left <= self._case.bounds.left_mb or time.monotonic() > ends:
+                return round(left, 1)
+            await anyio.sleep(0.05)
 
     async def _part_with_plugins(self) -> None:
         clock = Clock()
@@ -123,6 +141,7 @@ class _Run:
             self._note(slowest)
 
     async def _once(self, host: PluginHost, step: Step) -> StepReport:
+        self._heart.doing = step.do
         name = step.plugin or self._case.plugins[0]
         if step.do == "load":
             return await self._load(host, step, name)
@@ -137,7 +156,11 @@ class _Run:
             except Exception as error:
                 outcome = error
         took = clock.milliseconds()
-        return judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
+        with self._heart.paused():
+            report = judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
+            if not isinstance(outcome, Exception):
+                outcome = None  # an answer is its caller's to free; an error frees what made it
+        return report
 
     async def _load(self, host: PluginHost, step: Step, name: str) -> StepReport:
         # What a deadline ends is timed the second time: the first one has to compile.
@@ -157,6 +180,7 @@ class _Run:
 
     async def _serve(self, good: LoadedProvider, when: str) -> None:
         """Has a good plugin do its work. Notes a problem if it can't."""
+        self._heart.doing = f"a good plugin's calls {when}"
         try:
             with anyio.fail_after(_GOOD_SECONDS):
                 answer = await good.generate({"messages": []})
@@ -185,9 +209,9 @@ def _watch(problems: list[str]) -> None:
     threading.excepthook = raised("a thread")
 
 
-def play(case: Path, tier: Tier, cache: Path, folder: Path) -> None:
-    """Plays the case that is in `case`, and writes `report.json` into `folder`. Once a process."""
-    run = _Run(read_case(case), tier, folder, cache)
+def play(case: Case, tier: Tier, cache: Path, folder: Path) -> None:
+    """Plays a case, and writes `report.json` into `folder`. Once a process."""
+    run = _Run(case, tier, folder, cache)
     _watch(run.report.problems)
     anyio.run(run.run)
     (folder / "report.json").write_text(run.report.model_dump_json())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .heartbeat import Gaps
+
 
 class StepReport(BaseModel):
     """What became of a step. `problems` is empty if it is what was expected."""
@@ -35,5 +37,12 @@ class Report(BaseModel):
     """Milliseconds that it took to shut the case's plugins down."""
     closing_ms: float = 0
     """Milliseconds that it took to close the host."""
+    heartbeat: Gaps = Field(default_factory=Gaps)
+    """How long the event loop was held, from before the plugins were loaded until the host was
+    closed."""
+    neighbour_ms: float | None = None
+    """Milliseconds of the slowest call of the neighbour, if there is one."""
+    neighbour_calls: int = 0
+    """How often the neighbour was called."""
     problems: list[str] = Field(default_factory=list)
     """What went wrong besides the steps."""

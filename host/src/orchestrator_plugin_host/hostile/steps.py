@@ -21,6 +21,7 @@ _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "health_check": (),
     "shutdown": (),
     "generate": (_REQUEST,),
+    "stream": (_REQUEST,),
     "embed_texts": (["a"],),
     "upsert": ("repo", [{"id": "a", "vector": [1.0], "text": "a"}]),
     "query": ("repo", [1.0], 2),
@@ -59,9 +60,12 @@ async def perform(plugin: LoadedPlugin, step: Step, events: list[Any]) -> Any:
 
 
 async def _once(plugin: Any, step: Step, events: list[Any]) -> Any:
+    arguments = _ARGUMENTS[step.do]
+    if step.request_bytes is not None:
+        arguments = ({"messages": [{"role": "user", "content": "x" * step.request_bytes}]},)
     if step.do != "stream":
-        return await getattr(plugin, step.do)(*_ARGUMENTS[step.do])
-    async with aclosing(plugin.stream(_REQUEST)) as stream:
+        return await getattr(plugin, step.do)(*arguments)
+    async with aclosing(plugin.stream(*arguments)) as stream:
         while step.take is None or len(events) < step.take:
             try:
                 events.append(await anext(stream))
