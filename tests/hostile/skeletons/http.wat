@@ -27,10 +27,11 @@
     (import "host" "http-close" (func $http_close (param i32)))
 
 ;;@ http helpers
-    ;; Sends the request that lies there as a document. Gives the number of the response, or -1 if
+    ;; Sends the request that lies there as a payload. Gives the number of the response, or -1 if
     ;; there is none: then the error lies at 1280.
-    (func $send (param $at i32) (param $size i32) (result i32) (local $head i32)
-      (call $http_send (i32.const 0) (local.get $at) (local.get $size) (i32.const 1280))
+    (func $send (param $form i32) (param $at i32) (param $size i32) (result i32)
+      (local $head i32)
+      (call $http_send (local.get $form) (local.get $at) (local.get $size) (i32.const 1280))
       (if (i32.load8_u (i32.const 1280)) (then (return (i32.const -1))))
       ;; {"response": its number …}
       (local.set $head (i32.add (i32.load (i32.const 1292)) (i32.const 10)))
@@ -42,19 +43,20 @@
     (func $read_all (param $response i32) (result i32) (local $got i32)
       (loop $more
         (call $reset)
-        (call $http_read (local.get $response) (i32.const 1048576) (i32.const 1280))
+        (call $http_read (local.get $response) (i32.const 65536) (i32.const 1280))
         (if (i32.load8_u (i32.const 1280)) (then (return (i32.const -1))))
         (if (i32.load8_u (i32.const 1288)) (then
           (local.set $got (i32.add (local.get $got) (i32.load (i32.const 1300))))
           (br $more))))
       (local.get $got))
     ;; Sends a request and reads what comes back. An answer of `generate`: how many bytes there were.
-    (func $fetch (param $at i32) (param $size i32) (result i32) (local $got i32)
-      (local.set $got (call $send (local.get $at) (local.get $size)))
+    (func $fetch (param $form i32) (param $at i32) (param $size i32) (result i32)
+      (local $got i32)
+      (local.set $got (call $send (local.get $form) (local.get $at) (local.get $size)))
       (if (i32.eq (local.get $got) (i32.const -1)) (then (return (call $pass_on))))
       (local.set $got (call $read_all (local.get $got)))
       (if (i32.eq (local.get $got) (i32.const -1)) (then (return (call $pass_on))))
       (call $say (local.get $got)))
     ;; The same with GET of the case's server.
-    (func $get (result i32) (call $fetch (i32.const 3328) (i32.const 40)))
+    (func $get (result i32) (call $fetch (i32.const 0) (i32.const 3328) (i32.const 40)))
     (data (i32.const 3328) "\82\a6method\a3GET\a3url\b7http://127.0.0.1:{{port}}/")

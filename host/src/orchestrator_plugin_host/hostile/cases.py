@@ -128,7 +128,7 @@ class Bounds(_Model):
     gap_ms: Positive = _GAP_MS
     """Milliseconds that the event loop may be held at once (`Gaps.held_ms`)."""
     neighbour_ms: Positive = _NEIGHBOUR_MS
-    """Milliseconds that a call of the neighbour may take."""
+    """Milliseconds that a call of the neighbour may take, or getting a thread of everyone's."""
     overshoot_ms: Positive | None = None
     """Milliseconds past its deadline that a step may end."""
 

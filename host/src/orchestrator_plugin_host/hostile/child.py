@@ -72,7 +72,9 @@ class _Run:
                 forget_peak()
             async with AsyncExitStack() as meanwhile:
                 if self._case.neighbour and good is not None:
-                    await meanwhile.enter_async_context(calling(good, self.report))
+                    await meanwhile.enter_async_context(
+                        calling(good, self._heart.clock, self.report)
+                    )
                 await self._play(host, good)
             with self._heart.paused():
                 self.report.peak_mb = round(peak_mb() - before, 1)

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 import anyio
@@ -45,18 +45,19 @@ class Heartbeat:
         self.beats = 0
         self.doing = "the start of the host"
         """What is under way, for `Gaps.during`."""
-        self._queue = _RunQueue()
+        self.clock = FairClock()
         self._restart()
 
-    def _restart(self) -> None:
-        self._due = time.perf_counter()
+    def _restart(self, pause: float = 0.0) -> None:
+        """From now on, the next beat is due after a pause."""
         self._cpu = time.thread_time()
-        self._queued = self._queue.seconds()
+        now, fair_now = self.clock.now()
+        self._due, self._fair_due = now + pause, fair_now + pause
 
     def _note(self) -> None:
-        """Looks at the time since the last beat, or since `_restart`."""
-        late = time.perf_counter() - self._due
-        held = late - (self._queue.seconds() - self._queued)
+        """Looks at the time since the next beat was due."""
+        now, fair_now = self.clock.now()
+        late, held = now - self._due, fair_now - self._fair_due
         gaps = self.gaps
         gaps.gap_ms = max(gaps.gap_ms, round(late * 1000, 1))
         gaps.cpu_ms = max(gaps.cpu_ms, round((time.thread_time() - self._cpu) * 1000, 1))
@@ -74,13 +75,11 @@ class Heartbeat:
             tasks.cancel_scope.cancel()
 
     async def _beat(self) -> None:
-        self._restart()
         while True:
-            self._due += BEAT_SECONDS
+            self._restart(BEAT_SECONDS)
             await anyio.sleep(BEAT_SECONDS)
             self._note()
             self.beats += 1
-            self._restart()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -92,19 +91,24 @@ class Heartbeat:
             self._restart()
 
 
-class _RunQueue:
-    """How long this thread has waited for a core since it began, where the system tells."""
+class FairClock:
+    """The time that passes, and how much of it is this thread's own or another's of this process:
+    not the time that it had work to do and waited for a core. Where the system does not tell that,
+    all of it. Used by the thread that makes it."""
 
     def __init__(self) -> None:
         self._file: int | None = None
         if sys.platform == "linux":
-            try:
+            # In a kernel without these statistics there is no such file.
+            with suppress(OSError):
                 self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:  # a kernel without these statistics
-                return
 
-    def seconds(self) -> float:
-        """Seconds, or always 0."""
+    def now(self) -> tuple[float, float]:
+        """Seconds, from some moment, of all time and of the time that is not waited for a core."""
+        now = time.perf_counter()
+        return now, now - self._waited()
+
+    def _waited(self) -> float:
         if self._file is None:
             return 0.0
         # https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat

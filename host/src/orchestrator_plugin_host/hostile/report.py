@@ -41,7 +41,10 @@ class Report(BaseModel):
     """How long the event loop was held, from before the plugins were loaded until the host was
     closed."""
     neighbour_ms: float | None = None
-    """Milliseconds of the slowest call of the neighbour, if there is one."""
+    """Milliseconds from when the neighbour, if there is one, was to be called until it had answered
+    at most. As in `Gaps.held_ms`, without the time that is waited for a core."""
+    threads_ms: float | None = None
+    """The same until a thread of everyone's has been had, beside a neighbour."""
     neighbour_calls: int = 0
     """How often the neighbour was called."""
     problems: list[str] = Field(default_factory=list)

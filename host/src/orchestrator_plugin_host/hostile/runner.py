@@ -231,6 +231,11 @@ def _late(case: Case, report: Report) -> Iterator[str]:
             f"the neighbour had to wait for {report.neighbour_ms:.0f} ms, "
             f"it may have to for {bounds.neighbour_ms}"
         )
+    if report.threads_ms is not None and report.threads_ms > bounds.neighbour_ms:
+        yield (
+            f"the application had to wait for a thread for {report.threads_ms:.0f} ms, "
+            f"it may have to for {bounds.neighbour_ms}"
+        )
     for step in report.steps:
         late = step.overshoot_ms
         if late is not None and bounds.overshoot_ms is not None and late > bounds.overshoot_ms:
