@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -51,6 +52,7 @@ class _Run:
             data_directory=folder / "data",
         )
         self._heart = Heartbeat()
+        self._before = 0.0
         self._plugins: dict[str, LoadedPlugin] = {}
         self.report = Report()
 
@@ -68,7 +70,7 @@ class _Run:
                 good = await self._load_good(host)
                 await self._serve(good, "before the case")
             with self._heart.paused():
-                before = resident_mb()
+                self._before = resident_mb()
                 forget_peak()
             async with AsyncExitStack() as meanwhile:
                 if self._case.neighbour and good is not None:
@@ -77,8 +79,8 @@ class _Run:
                     )
                 await self._play(host, good)
             with self._heart.paused():
-                self.report.peak_mb = round(peak_mb() - before, 1)
-            self.report.left_mb = await self._left(before)
+                self._note_peak()
+            self.report.left_mb = await self._left()
             if good is not None:
                 await self._serve(good, "after the case")
             await self._serve(await self._load_good(host), "loaded after the case")
@@ -109,16 +111,20 @@ class _Run:
         finally:
             host.settings = self._settings
 
-    async def _left(self, before: float) -> float:
+    async def _left(self) -> float:
         """How much larger the process stays. What a guest has that can't be stopped is freed when
         it comes back by itself: a moment is given for that."""
         ends = time.monotonic() + _SETTLING_SECONDS
         while True:
             with self._heart.paused():
-                left = resident_mb() - before
+                left = resident_mb() - self._before
             if left <= self._case.bounds.left_mb or time.monotonic() > ends:
                 return round(left, 1)
             await anyio.sleep(0.05)
+
+    def _note_peak(self) -> None:
+        grown = round(peak_mb() - self._before, 1)
+        self.report.peak_mb = max(self.report.peak_mb, grown)
 
     async def _part_with_plugins(self) -> None:
         clock = Clock()
@@ -147,7 +153,7 @@ class _Run:
         name = step.plugin or self._case.plugins[0]
         if step.do == "load":
             return await self._load(host, step, name)
-        events: list[Any] = []
+        events: Counter[str] = Counter()
         clock = Clock()
         outcome: Any
         if name not in self._plugins:
@@ -159,9 +165,11 @@ class _Run:
                 outcome = error
         took = clock.milliseconds()
         with self._heart.paused():
+            self._note_peak()
             report = judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
             if not isinstance(outcome, Exception):
                 outcome = None  # an answer is its caller's to free; an error frees what made it
+            forget_peak()
         return report
 
     async def _load(self, host: PluginHost, step: Step, name: str) -> StepReport:
@@ -178,7 +186,7 @@ class _Run:
             except Exception as error:
                 outcome = error
             took = clock.milliseconds()
-        return judge(step, self._tier, outcome, [], took, self._case.init_deadline_ms)
+        return judge(step, self._tier, outcome, Counter(), took, self._case.init_deadline_ms)
 
     async def _serve(self, good: LoadedProvider, when: str) -> None:
         """Has a good plugin do its work. Notes a problem if it can't."""

@@ -86,17 +86,19 @@ class Heartbeat:
         """Around work of the harness's own: what it takes is nobody's fault."""
         self._note()
         try:
-            yield
+            with self.clock.stopped():
+                yield
         finally:
             self._restart()
 
 
 class FairClock:
-    """The time that passes, and how much of it is this thread's own or another's of this process:
-    not the time that it had work to do and waited for a core. Where the system does not tell that,
-    all of it. Used by the thread that makes it."""
+    """The time that passes, and how much of it counts: not the time that this thread had work to do
+    and waited for a core, where the system tells that, and not what is `stopped`. Used by the
+    thread that makes it."""
 
     def __init__(self) -> None:
+        self._excluded = 0.0
         self._file: int | None = None
         if sys.platform == "linux":
             # In a kernel without these statistics there is no such file.
@@ -104,9 +106,18 @@ class FairClock:
                 self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
 
     def now(self) -> tuple[float, float]:
-        """Seconds, from some moment, of all time and of the time that is not waited for a core."""
+        """Seconds, from some moment, of all time and of the time that counts."""
         now = time.perf_counter()
-        return now, now - self._waited()
+        return now, now - self._waited() - self._excluded
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Around what does not count."""
+        before = self.now()[1]
+        try:
+            yield
+        finally:
+            self._excluded += self.now()[1] - before
 
     def _waited(self) -> float:
         if self._file is None:
