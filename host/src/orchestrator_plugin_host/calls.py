@@ -56,7 +56,7 @@ class Call(CallBudget):
 
     __slots__ = (
         "_aborted_at", "_hosted", "_id", "_left", "_moment_ends", "_queued", "_resumed_at",
-        "_step", "_step_left", "context", "host_error", "operation", "reach",
+        "_step", "_step_left", "context", "fuelled", "host_error", "operation", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,9 @@ class Call(CallBudget):
         self.host_error: BaseException | None = None
         """What was raised on the host's side while the plugin ran: it ends the call, whatever the
         plugin makes of it."""
+        self.fuelled: object = None
+        """The instance that has had the fuel of this call: it is for all that the call does there.
+        """
         self._id = ""
         self._left = limits.deadline_ms / 1000
         self._step: str | None = None

@@ -125,7 +125,7 @@ class ProcessInstance(Instance):
                 reader(one)(value)  # what the worker would refuse is not sent
             self._read = reader(function.result)
         room = room_for(limits.document_out_bytes)
-        self._send(["start", interface, name, limits.fuel, room, self._rooms, wire])
+        self._send(["start", interface, name, self.fuel(call), room, self._rooms, wire])
         return YIELDED
 
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
