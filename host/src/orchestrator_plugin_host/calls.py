@@ -21,12 +21,11 @@ from orchestrator_plugin_sdk import (
     PluginContext,
     PluginLogger,
     from_document,
-    unpack,
 )
 from orchestrator_plugin_sdk.log import log_document
 
 from .budget import CallBudget
-from .documents import validate
+from .documents import unpack, validate
 from .errors import (
     CallTimes,
     DeadlineExceededError,
@@ -212,7 +211,7 @@ class Call(CallBudget):
         """
         self.count_log_event(len(document))
         try:
-            plain = unpack(document)
+            plain = unpack(document, self.limits.log_bytes, self.limits.document_values)
             event = validate(LogEvent, plain, "the event")
         except DocumentError as error:
             raise PluginOutputError(
