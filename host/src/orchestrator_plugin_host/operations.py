@@ -129,7 +129,10 @@ class OperationCodec:
         if form == "base64" or len(data) > LARGE:
             return at_once(self.decode_pieces(form, data))
         if form == "bytes":
-            return self.read(self._of_list(data))
+            try:
+                return self.read(self._of_list(data))
+            except DocumentError as error:
+                raise self._fault(error) from None
         if isinstance(data, bytes) and data.isascii():
             return self.read(data)
         try:
@@ -190,7 +193,9 @@ class OperationCodec:
         return (yield from document_of(text_form, data, self._limits.document_out_bytes))
 
     def _of_list(self, data: bytes | memoryview) -> bytes:
-        check_list_bytes(self._plugin, self._limits, len(data), "gave")
+        if len(data) > self._limits.document_out_bytes:
+            raise DocumentSizeError(len(data))
+        check_list_bytes(self._plugin, self._limits, len(data), "returned")
         return bytes(data)
 
     def _fault(self, error: DocumentError) -> PluginError:
@@ -198,10 +203,12 @@ class OperationCodec:
         if isinstance(error, DocumentSizeError):
             counted = f", {error.counted}" if error.counted else ""
             return self._too_large(
-                "document_out_bytes", f"gave a document of {error.size:,} bytes{counted}"
+                "document_out_bytes", f"returned a document of {error.size:,} bytes{counted}"
             )
         if isinstance(error, TooManyValuesError):
-            return self._too_large("document_values", "gave a document of more values than it may")
+            return self._too_large(
+                "document_values", "returned a document of more values than it may"
+            )
         return PluginOutputError(f"{self._what()} {error}")
 
     def accept(self, plain: Any) -> Any:
@@ -240,7 +247,7 @@ def check_list_bytes(plugin: str, limits: Limits, size: int, what: str) -> None:
     list, that is too long: each of its bytes takes some 85 bytes of the host's memory on the way.
 
     To be asked before a payload is lowered, and before a list that a guest gave is lifted. `what`
-    says what the plugin did, or was to: `gave`, `was to get`.
+    says what the plugin did, or was to: `returned`, `was to get`.
     """
     if size > limits.list_bytes:
         raise DocumentTooLargeError(
