@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 from orchestrator_plugin_host import (
-    DeadlineExceededError,
     FuelExhaustedError,
     Limits,
     LoadedProvider,
     MemoryLimitError,
-    PluginClosedError,
     PluginHost,
     PluginInitError,
     PluginOutputError,
     PluginTrapError,
     PoolSettings,
-    WorkerLostError,
 )
-from orchestrator_plugin_host.calls import Call
-from orchestrator_plugin_host.sandbox import _capi
-from orchestrator_plugin_host.sandbox import instance as instance_module
-from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
-from orchestrator_plugin_host.sandbox.loader import _ProcessSource
-from orchestrator_plugin_host.sandbox.processes import ProcessInstance
-from orchestrator_plugin_host.sandbox.values import Ok
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginContext, PluginType, pack
+from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginType, pack
 from support.guests import DATA, Guest
+from support.processes import wait_until
 
 from ..conftest import Load
-from .conftest import Compile, Make, ask
 
 REQUEST: dict[str, Any] = {"messages": []}
 SPIN = "(loop $spin (br $spin)) (unreachable)"
@@ -367,161 +354,15 @@ async def test_an_init_that_says_no(load: Load) -> None:
     assert isinstance(caught.value.__cause__, PluginCallError)
 
 
-# --- instances -----------------------------------------------------------------------------------
-
-
-def test_a_poisoned_instance_is_not_usable(make: Make) -> None:
-    instance = make(Guest(functions={"generate": "(unreachable)"}))
-    assert instance.usable
-    with pytest.raises(PluginTrapError):
-        ask(instance)
-    assert not instance.usable
-
-
-def test_a_poisoned_store_refuses_to_be_entered(make: Make) -> None:
-    instance = make(Guest(functions={"generate": "(unreachable)"}))
-    with pytest.raises(PluginTrapError):
-        ask(instance)
-    for _ in range(3):
-        with pytest.raises((PluginTrapError, WorkerLostError)):
-            ask(instance)
-
-
-def test_an_instance_that_could_not_be_made_is_forgotten(make: Make, sandbox: Sandbox) -> None:
-    with pytest.raises(PluginTrapError):
-        make(Guest(fields="(func $start (unreachable)) (start $start)"))
-    assert sandbox.instances == {}
-
-
-def test_closing_twice(make: Make, sandbox: Sandbox) -> None:
-    instance = make(Guest())
-    instance.close()
-    instance.close()
-    assert not instance.usable
-    assert sandbox.instances == {}
-
-
-def test_an_instance_in_use_is_left_alone(make: Make) -> None:
-    body = """(call $sleep (i64.const 300))
-        (call $ok_payload (local.get 0) (local.get 1) (local.get 2))"""
-    instance = make(Guest(functions={"generate": body}))
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(ask, instance)
-        while not in_use(instance):
-            time.sleep(0.001)
-        with pytest.raises(RuntimeError, match="while its guest runs"):
-            instance.invoke("orchestrator:plugin/lifecycle@1.0.0", "health-check")
-        assert isinstance(answer.result(), Ok)
-    assert instance.usable
-
-
-def in_use(instance: Instance) -> bool:
-    if isinstance(instance, ThreadInstance):
-        return instance._busy
-    assert isinstance(instance, ProcessInstance)
-    return instance._asking.locked()
-
-
-def test_an_instance_that_is_closed_while_its_guest_runs(make: Make, sandbox: Sandbox) -> None:
-    instance = make(Guest(functions={"generate": "(call $sleep (i64.const 300)) (unreachable)"}))
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(ask, instance)
-        while not in_use(instance):
-            time.sleep(0.001)
-        instance.close()  # frees it once its guest is gone
-        assert isinstance(answer.exception(), (PluginTrapError, WorkerLostError))
-    assert not instance.usable
-    assert sandbox.instances == {}
-    with pytest.raises((RuntimeError, WorkerLostError)):
-        ask(instance)
-
-
-def test_a_call_out_of_time_is_not_begun(make: Make) -> None:
-    instance = make(Guest(functions={"generate": "(unreachable)"}))
-    instance.call.interrupt(instance.call.out_of_time())
-    with pytest.raises(DeadlineExceededError):
-        ask(instance)
-    assert instance.usable
-
-
-def test_a_streams_handle_outlives_other_calls(make: Make) -> None:
-    instance = make(Guest())
-    stream = ask(instance, "generate-stream").value
-    ask(instance)
-    assert ask(instance, "[method]event-stream.next", stream).value is None
-    instance.drop(stream)
-    assert instance.usable
-
-
-def test_a_handle_of_another_instance_is_refused(make: Make) -> None:
-    first, second = make(Guest()), make(Guest())
-    stream = ask(first, "generate-stream").value
-    with pytest.raises((PluginTrapError, PluginOutputError)):
-        ask(second, "[method]event-stream.next", stream)
-    assert ask(first, "[method]event-stream.next", stream).value is None
-    first.drop(stream)
-
-
-async def test_a_failed_load_leaves_no_instance(load: Load, host: PluginHost) -> None:
+async def test_a_failed_load_leaves_no_guest(load: Load, host: PluginHost) -> None:
     for guest in (
         Guest(functions={"init": "(unreachable)"}),
         Guest(functions={"capabilities": "(unreachable)"}),
         Guest(functions={"capabilities": "(call $ok_bytes (i32.const 0) (i32.const 0))"}),
+        Guest(fields="(func $start (unreachable)) (start $start)"),
     ):
         with pytest.raises((PluginTrapError, PluginOutputError)):
             await load(guest)
-    assert host._sandbox is not None
-    assert host._sandbox.instances == {}
-
-
-def test_no_instance_is_made_of_a_sandbox_that_closes_meanwhile(
-    sandbox: Sandbox, compiled: Compile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a thread that nobody waits for any more, and that no clock interrupts any more."""
-
-    class ClosingGuest(instance_module.Guest):
-        def __init__(self, *parts: Any) -> None:
-            super().__init__(*parts)
-            sandbox.close()
-
-    source = compiled(Guest()).source()
-    monkeypatch.setattr(instance_module, "Guest", ClosingGuest)
-    if isinstance(source, _ProcessSource):
-        return  # its guests have a process of their own
-    for _ in range(2):
-        with pytest.raises(PluginClosedError):
-            source.instance(Call("wat-guest", Limits(), PluginContext()))
-    assert not sandbox.instances
-
-
-def test_a_resource_lives_as_long_as_whoever_is_left_behind_with_it(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    instance = make(Guest())
-    if not isinstance(instance, ThreadInstance):
-        return  # a worker is ended, with all it has
-    stream = ask(instance, "generate-stream").value
-    order: list[str] = []
-    forget, invoke = _capi.forget_resource, instance._guest.invoke
-    inside, given_up = threading.Event(), threading.Event()
-
-    def forget_too(resource: int) -> None:
-        order.append("freed")
-        forget(resource)
-
-    def late(*arguments: Any) -> Any:
-        inside.set()
-        given_up.wait(10)
-        order.append("used")
-        return invoke(*arguments)
-
-    monkeypatch.setattr(_capi, "forget_resource", forget_too)
-    monkeypatch.setattr(instance._guest, "invoke", late)
-    with ThreadPoolExecutor(1) as pool:
-        left_behind = pool.submit(ask, instance, "[method]event-stream.next", stream)
-        inside.wait(10)
-        instance.close()
-        instance.drop(stream)
-        given_up.set()
-        left_behind.result()
-    assert order == ["used", "freed"]
+    sandbox = host._sandbox
+    assert sandbox is not None
+    wait_until(lambda: not sandbox.imports.guests, "the end of every guest")
