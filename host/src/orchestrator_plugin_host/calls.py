@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import anyio
-from anyio.lowlevel import EventLoopToken, current_token
+from anyio.lowlevel import current_token
 from orchestrator_plugin_sdk import (
     DocumentError,
     LogEvent,
@@ -25,20 +25,19 @@ from orchestrator_plugin_sdk import (
 )
 from orchestrator_plugin_sdk.log import log_document
 
+from .budget import CallBudget
 from .documents import validate
 from .errors import (
     CallTimes,
     DeadlineExceededError,
-    DocumentTooLargeError,
     FirstEventTimeoutError,
     IdleTimeoutError,
-    LogLimitError,
     PluginAbortedError,
     PluginOutputError,
-    StreamLimitError,
 )
-from .limits import UNITS, Limits
+from .limits import Limits
 from .reach import NO_REACH, Reach
+from .timing import Stopwatch, call_soon
 
 ABORT_GRACE_SECONDS: Final = 0.01
 """How long an aborted plugin may take to stop by itself."""
@@ -52,51 +51,12 @@ _STEPS: Final[Mapping[str, tuple[type[DeadlineExceededError], str]]] = {
 }
 
 
-def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
-    """Runs `function` on an event loop soon, from any thread, without waiting for it.
-
-    Does nothing if the loop has ended.
-    """
-    loop: Any = token.native_token
-    schedule = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
-    try:
-        schedule(function)
-    except RuntimeError:  # asyncio: the loop is closed; trio's RunFinishedError is one too
-        return
-
-
-class Stopwatch:
-    """How long something went on, however many did it at once. A context manager."""
-
-    __slots__ = ("_passed", "_runners", "_since")
-
-    def __init__(self) -> None:
-        self._passed = 0.0
-        self._runners = 0
-        self._since = 0.0
-
-    def __enter__(self) -> None:
-        if self._runners == 0:
-            self._since = time.monotonic()
-        self._runners += 1
-
-    def __exit__(self, *raised: object) -> None:
-        self._runners -= 1
-        if self._runners == 0:
-            self._passed += time.monotonic() - self._since
-
-    def seconds(self) -> float:
-        """Until now."""
-        return self._passed + (time.monotonic() - self._since if self._runners else 0.0)
-
-
-class Call:
+class Call(CallBudget):
     """The state of one call. Its clock runs from when it is made, but where `pause` stops it."""
 
     __slots__ = (
-        "_aborted_at", "_hosted", "_id", "_left", "_log_bytes", "_log_events", "_moment_ends",
-        "_queued", "_resumed_at", "_step", "_step_left", "_stream_events", "context",
-        "host_error", "limits", "operation", "plugin", "reach",
+        "_aborted_at", "_hosted", "_id", "_left", "_moment_ends", "_queued", "_resumed_at",
+        "_step", "_step_left", "context", "fuelled", "host_error", "operation", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -109,13 +69,15 @@ class Call:
         reach: Reach = NO_REACH,
     ) -> None:
         """`operation` is what is called, for the audit; `reach`, what the plugin may reach."""
-        self.plugin = plugin
+        super().__init__(plugin, limits)
         self.operation = operation
-        self.limits = limits
         self.context = context
         self.host_error: BaseException | None = None
         """What was raised on the host's side while the plugin ran: it ends the call, whatever the
         plugin makes of it."""
+        self.fuelled: object = None
+        """The instance that has had the fuel of this call: it is for all that the call does there.
+        """
         self._id = ""
         self._left = limits.deadline_ms / 1000
         self._step: str | None = None
@@ -125,9 +87,6 @@ class Call:
         self._resumed_at: float | None = time.monotonic()
         self._aborted_at: float | None = None
         self._moment_ends: float | None = None
-        self._log_events = 0
-        self._log_bytes = 0
-        self._stream_events = 0
         self.reach = reach.open(self)
 
     @property
@@ -246,33 +205,12 @@ class Call:
         with anyio.CancelScope(shield=True):
             await self.reach.close(error)
 
-    def scope(self) -> CallScope:
-        """Around a piece of the call that waits: ends it at the deadline or on abort."""
-        return CallScope(self)
-
-    # Budgets.
-
-    def count_stream_event(self) -> None:
-        """Counts an event of a stream. Raises `StreamLimitError`."""
-        self._stream_events += 1
-        if self._stream_events > self.limits.stream_events:
-            raise StreamLimitError(*self._limit("stream_events"), "streamed too many events")
-
-    def check_log_bytes(self, size: int) -> None:
-        """Raises `LogLimitError` for an event that is too large even to be read."""
-        if self._log_bytes + size > self.limits.log_bytes:
-            raise LogLimitError(*self._limit("log_bytes"), "logged too many bytes")
-
     def log(self, document: bytes) -> None:
         """Counts a log event, and gives it to the caller's logger without the values of secrets.
 
         Raises `LogLimitError`, `PluginOutputError`, or whatever the logger raises.
         """
-        self._log_events += 1
-        if self._log_events > self.limits.log_events:
-            raise LogLimitError(*self._limit("log_events"), "logged too many events")
-        self.check_log_bytes(len(document))
-        self._log_bytes += len(document)
+        self.count_log_event(len(document))
         try:
             plain = unpack(document)
             event = validate(LogEvent, plain, "the event")
@@ -285,22 +223,9 @@ class Call:
             event = from_document(LogEvent, scrubbed)
         self.context.logger.emit(event)
 
-    def check_document_in(self, size: int) -> None:
-        """Raises `DocumentTooLargeError` for a document that is too large to pass in."""
-        if size > self.limits.document_in_bytes:
-            raise DocumentTooLargeError(
-                *self._limit("document_in_bytes"), f"was to get a document of {size:,} bytes"
-            )
-
-    def check_document_out(self, size: int) -> None:
-        """Raises `DocumentTooLargeError` for a document that is too large to take."""
-        if size > self.limits.document_out_bytes:
-            raise DocumentTooLargeError(
-                *self._limit("document_out_bytes"), f"gave a document of {size:,} bytes"
-            )
-
-    def _limit(self, name: str) -> tuple[str, str, int, str]:
-        return self.plugin, name, getattr(self.limits, name), UNITS[name]
+    def scope(self) -> CallScope:
+        """Around a piece of the call that waits: ends it at the deadline or on abort."""
+        return CallScope(self)
 
 
 class CallScope:

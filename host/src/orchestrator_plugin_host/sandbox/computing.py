@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 import anyio
 from anyio.lowlevel import current_token
 
-from ..calls import call_soon
 from ..errors import PluginClosedError
+from ..timing import call_soon
 
 T = TypeVar("T")
 

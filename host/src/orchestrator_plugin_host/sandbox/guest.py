@@ -132,11 +132,12 @@ class Guest:
         name: str,
         arguments: Sequence[Any],
         *,
-        fuel: int,
+        fuel: int | None,
         room: int,
         rooms: Mapping[str, int],
     ) -> Step:
-        """Calls an exported function, with values as in `values`. No string or list of the result
+        """Calls an exported function, with values as in `values` and `fuel`, or what is left of it
+        without. No string or list of the result
         may have more bytes than `room`; `rooms` as for `instantiate`.
 
         Raises `CapiError`, `ValueMismatchError`, `ValueTooLargeError`, `UnicodeDecodeError`, or
@@ -152,7 +153,8 @@ class Guest:
             self._functions[interface, name] = function
         self._function, self._lift, self._room = function, export.lift, room
         self._suspended.rooms = rooms
-        self._store.set_fuel(fuel)
+        if fuel is not None:
+            self._store.set_fuel(fuel)
         function.arguments.fill(arguments)
         self._store.begin_call(function)
         return self.proceed()

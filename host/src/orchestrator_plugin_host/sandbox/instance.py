@@ -58,7 +58,7 @@ class Instance(ABC):
 
     @abstractmethod
     def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
-        """Calls an exported function with the call's whole fuel, and runs the guest briefly."""
+        """Calls an exported function, and runs the guest briefly."""
 
     @abstractmethod
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
@@ -73,6 +73,14 @@ class Instance(ABC):
     @abstractmethod
     def close(self) -> None:
         """Frees the instance, in the middle of a call, too. Its guest runs no more."""
+
+    def fuel(self, call: Call) -> int | None:
+        """The fuel that a call begins with here; `None` to go on with what is left of it, as a
+        stream does from event to event."""
+        if call.fuelled is self:
+            return None
+        call.fuelled = self
+        return call.limits.fuel
 
     # What it is driven for.
 

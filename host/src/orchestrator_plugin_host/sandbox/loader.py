@@ -23,7 +23,7 @@ from .fingerprint import fingerprint
 from .guest import LoadedComponent
 from .inprocess import InProcessInstance, Sandbox
 from .instance import Instance, InstanceSource
-from .processes import WorkerSource
+from .sources import WorkerSource
 from .typecheck import ComponentTypeError, check_component
 
 _RECENT: Final = 8

@@ -6,16 +6,13 @@ the caller gives up, the worker is killed, whatever it does.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from typing import Any, Final
 
 from ..calls import Call
-from ..errors import PluginError, PluginOutputError, WorkerLostError
-from ..limits import Limits
+from ..errors import PluginError, PluginOutputError
 from ..wit import World
-from .code import StoredCode
 from .compiler import type_error
 from .computing import Computing
 from .failures import failure
@@ -23,7 +20,6 @@ from .guest import DROP
 from .imports import import_rooms, room_for
 from .instance import (
     Instance,
-    InstanceSource,
     Turns,
     explained,
     output_error,
@@ -34,64 +30,13 @@ from .linking import BadArgumentError, import_function
 from .steps import YIELDED, Asked, Done, Step
 from .values import ValueMismatchError, ValueTooLargeError
 from .worker.channel import ChannelClosedError
-from .worker.conversation import Conversation
-from .worker.spawn import WorkerGoneError
 from .worker.wire import reader, to_wire
+from .workers import ReadyWorker, worker_lost
 
 _MAX_WORDS: Final = 4096
 """Characters of what a worker says that an error repeats."""
 _ENVELOPE_BYTES: Final = 65_536
 """What a message may have besides the one document in it."""
-_WORKER_BYTES: Final = 256 * 1024 * 1024
-"""Data that a worker may hold besides its guest's memories and the documents on their way."""
-
-
-class ReadyWorker:
-    """A worker that was told which component it is to run, and is on its way, or has had a guest
-    and may have another.
-
-    `confined` names what the system let be taken from it, once it has said so.
-    """
-
-    def __init__(self, stored: StoredCode, plugin: str, limits: Limits) -> None:
-        """Starts it, for the memory that the limits allow. Blocks. Raises `WorkerLostError`."""
-        self.world = stored.world
-        self.confined: tuple[str, ...] | None = None
-        memory = (
-            limits.memory_bytes
-            + 4 * (limits.document_in_bytes + limits.document_out_bytes)
-            + _WORKER_BYTES
-        )
-        try:
-            self.worker = stored.worker()
-            run = ["run", stored.world.name, sorted(stored.wasi), stored.memories, memory]
-            try:
-                self.worker.send(run, _go_on)
-                if not stored.mapped:
-                    self.worker.send(stored.code, _go_on)
-            except BaseException:
-                self.worker.close()
-                raise
-        except WorkerGoneError as error:
-            raise _lost(plugin, limits, error, "instantiation") from None
-        self.conversation = Conversation(self.worker.socket)
-
-
-def _go_on() -> None:
-    """A worker that starts is waited for: it reads what it is sent, or ends."""
-
-
-def _lost(plugin: str, limits: Limits, error: WorkerGoneError, doing: str) -> WorkerLostError:
-    advice = (
-        f". If the plugin needs more memory than {limits.memory_bytes:,} bytes, "
-        "raise Limits(memory_bytes=…)"
-        if error.out_of_memory
-        else ""
-    )
-    return WorkerLostError(
-        f"plugin {plugin!r} lost its worker process in {doing}: {error}{advice}; "
-        "the next call gets another"
-    )
 
 
 class ProcessInstance(Instance):
@@ -182,7 +127,7 @@ class ProcessInstance(Instance):
                 reader(one)(value)  # what the worker would refuse is not sent
             self._read = reader(function.result)
         room = room_for(limits.document_out_bytes)
-        self._send(["start", interface, name, limits.fuel, room, self._rooms, wire])
+        self._send(["start", interface, name, self.fuel(call), room, self._rooms, wire])
         return YIELDED
 
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
@@ -245,7 +190,7 @@ class ProcessInstance(Instance):
         """What the caller is told of an error: of a worker that has gone, how it ended."""
         if isinstance(error, ChannelClosedError):
             gone = await self._computing.run(lambda: self._worker.ended(str(error)))
-            return _lost(call.plugin, call.limits, gone, self._doing)
+            return worker_lost(call.plugin, call.limits, gone, self._doing)
         return explained(call, self._doing, error)
 
     def close(self) -> None:
@@ -265,67 +210,3 @@ class ProcessInstance(Instance):
 
 def _nothing(answer: Any) -> None:
     """Reads the answer of what returns nothing."""
-
-
-class WorkerSource(InstanceSource):
-    """The workers of one loaded plugin: those that have had a guest, and one that is on its way
-    while the others are at work."""
-
-    def __init__(self, stored: StoredCode, computing: Computing) -> None:
-        self._stored = stored
-        self._computing = computing
-        self._lock = threading.Lock()
-        self._ready: list[ReadyWorker] = []
-        self._closed = False
-
-    async def instance(self, call: Call) -> Instance:
-        """A new instance, in a worker that is ready, or a new one. Raises `PluginError`."""
-        with self._lock:
-            ready = self._ready.pop() if self._ready else None
-        if ready is None:
-            ready = await self._started(call)
-        made = await ProcessInstance.made(ready, call, self._computing, self._keep)
-        with self._lock:
-            prepare = not self._ready
-        if prepare:
-            self._computing.soon(lambda: self._prepare(call.plugin, call.limits))
-        return made
-
-    async def _started(self, call: Call) -> ReadyWorker:
-        """A new worker. One that nobody waits for any more, once it has started, is kept."""
-        given_up = threading.Event()
-
-        def start() -> ReadyWorker:
-            ready = ReadyWorker(self._stored, call.plugin, call.limits)
-            if given_up.is_set():
-                self._keep(ready)
-            return ready
-
-        try:
-            return await self._computing.run(start)
-        except BaseException:
-            given_up.set()
-            raise
-
-    def _prepare(self, plugin: str, limits: Limits) -> None:
-        try:
-            ready = ReadyWorker(self._stored, plugin, limits)
-        except PluginError:
-            return  # whoever needs one next starts it, and is told why not
-        self._keep(ready)
-
-    def _keep(self, ready: ReadyWorker) -> None:
-        """Takes a worker that has no guest, or none any more, for the next instance."""
-        with self._lock:
-            if not self._ready and not self._closed:
-                self._ready.append(ready)
-                return
-        ready.worker.close()
-
-    async def close(self) -> None:
-        """Ends the workers that are ready. No instance is made afterwards."""
-        with self._lock:
-            self._closed = True
-            ready, self._ready = self._ready, []
-        for one in ready:
-            one.worker.close()

@@ -226,7 +226,7 @@ class _Served:
         self,
         interface: str,
         name: str,
-        fuel: int,
+        fuel: int | None,
         room: int,
         rooms: dict[str, int],
         values: list[Any],
