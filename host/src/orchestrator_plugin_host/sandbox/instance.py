@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from ..calls import Call
-from ..errors import DocumentTooLargeError, PluginOutputError
+from ..errors import DocumentTooLargeError, PluginClosedError, PluginOutputError
 from ..limits import UNITS, Limits
 from . import _capi
 from .failures import failure
@@ -88,9 +88,11 @@ class Instance(ABC):
         """Calls an exported function; returns the result as in `values`.
 
         Raises `PluginError`, or whatever answering an import raised. After either, or a
-        cancellation, the instance is closed.
+        cancellation, the instance is closed. One that was closed before, or meanwhile, raises
+        `PluginClosedError`.
         """
         try:
+            self._check_usable(call)
             call.check()
             began = time.monotonic()
             step = self.start(call, interface, name, arguments)
@@ -115,14 +117,20 @@ class Instance(ABC):
                 has_answer, value = answer_at_once(call, step)
                 if not has_answer:
                     value = await answer(call, step)
+                    self._check_usable(call)
                     turn_ends = time.monotonic() + TURN_SECONDS
                 step = self.resume(call, value, run=time.monotonic() < turn_ends)
             elif step is YIELDED:
                 step = await self.proceed(call)
+                self._check_usable(call)
                 turn_ends = time.monotonic() + TURN_SECONDS
             else:
                 assert type(step) is Done
                 return step.value
+
+    def _check_usable(self, call: Call) -> None:
+        if not self.usable:
+            raise PluginClosedError(f"the instance of plugin {call.plugin!r} has been closed")
 
     async def drop(self, call: Call, resource: int) -> None:
         """Drops a resource that a function returned, which runs its destructor in the guest.

@@ -113,6 +113,8 @@ class ProcessInstance(Instance):
 
     def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
         """As `Instance` says."""
+        if not self._at_rest:
+            raise RuntimeError("the guest is in a call")
         limits = call.limits
         self._doing = name
         if (interface, name) == DROP:
@@ -199,6 +201,7 @@ class ProcessInstance(Instance):
         if self._at_rest:
             self._part(self._ready)
         else:
+            self._conversation.close()
             self._worker.close()
 
     def forget(self, resource: int) -> None:

@@ -103,11 +103,20 @@ def _compile(
     confine.limit(memory_bytes)
     confine.lock()
 
+    def compiled() -> Component:
+        whole = without_names(data)
+        try:
+            component = _capi.compile_component(engine, with_drops(whole, world))
+        except _capi.CapiError:
+            # If what was appended is invalid, the component's own types say better what is wrong.
+            check_component(engine, _capi.compile_component(engine, whole), world, wasi)
+            raise
+        check_component(engine, component, world, wasi)
+        return component
+
     def work() -> None:
         try:
-            prepared = with_drops(without_names(data), world)
-            component = _capi.compile_component(engine, prepared)
-            check_component(engine, component, world, wasi)
+            component = compiled()
         except (_capi.CapiError, InvalidComponentError) as error:
             channel.send(["invalid", str(error)[:_MAX_WORDS]])
         except ComponentTypeError as error:
