@@ -88,9 +88,7 @@ def dump(wanted: Any, value: Any) -> Any:
         return to_document(value)  # which says what is wrong, or that nothing is
 
 
-def read_document(
-    data: bytes, wanted: Any, what: str, *, most_bytes: int, most_values: int
-) -> Any:
+def read_document(data: bytes, wanted: Any, what: str, *, most_bytes: int, most_values: int) -> Any:
     """A document that crossed the boundary, as a value of the type `wanted`, all at once.
 
     Raises `DocumentSizeError`, `TooManyValuesError`, or `DocumentError` for what is not such a
