@@ -25,7 +25,7 @@ LAYERS: dict[str, set[str]] = {
     "documents": {"document_scan", "document_types", "payload_text", "pieces"},
     "schemas": set(),
     "binary": {"errors"},
-    "component_file": {"binary", "errors"},
+    "component_file": {"binary", "document_scan", "errors"},
     "component_tail": {"binary", "errors", "wit"},
     "limits": {"errors"},
     "operations": {
