@@ -77,7 +77,7 @@ class Limits(BaseModel):
     """Bytes that requests send, heads included."""
     http_down_bytes: NotNegative = 64 * MIB
     """Bytes of the bodies of responses, decompressed. Of everything that comes, compressed and in
-    chunks, there may be twice as many, and 1 MiB."""
+    chunks, there may be twice as many and 1 MiB, each chunk counting as 256 more."""
     http_ms: Positive = 120_000
     """Milliseconds from sending a request to the end of its response."""
     http_head_bytes: Positive = 64 * 1024

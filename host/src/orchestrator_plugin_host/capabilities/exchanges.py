@@ -19,7 +19,7 @@ from .decoding import DecodingError, decoder
 from .http_budget import HttpBudget
 from .http_plugin import PluginHttp
 from .http_rules import DeniedError
-from .json_body import texts, written
+from .json_body import BATCH, texts, written
 from .messages import WireError, WireHead, WireRequest
 from .pace import Pace
 from .resolving import addresses_of
@@ -149,13 +149,14 @@ class Exchanges:
             raise PluginCallError(
                 ErrorKind.INVALID_REQUEST, "the request's head has too many secrets in it"
             )
-        in_json = set()
+        in_json, batches = set(), 0
         for text in texts(attempt.json):
-            name = None if text is None else secrets.named(text)
-            if name is not None:
-                in_json.add(name)
-            elif text is None:
+            if text is None:
+                batches += 1
+                self._budget.check_up(batches * BATCH)  # a value has a byte at least
                 await pace.step()
+            elif (name := secrets.named(text)) is not None:
+                in_json.add(name)
         attempt.json_secrets = frozenset(in_json)
         attempt.secrets = tuple(sorted({*in_head, *in_json}))
         for name in attempt.secrets:

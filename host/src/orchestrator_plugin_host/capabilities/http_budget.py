@@ -15,6 +15,8 @@ from ..limits import UNITS
 
 _RECEIVED_TIMES: Final = 2
 _RECEIVED_MORE: Final = 1024 * 1024
+PIECE_BYTES: Final = 256
+"""What a piece of a body counts for besides its bytes: a chunk, a member of gzip."""
 
 
 class HttpBudget:
@@ -78,10 +80,10 @@ class HttpBudget:
         if self._down > self._call.limits.http_down_bytes:
             raise self._limit("http_down_bytes", "got too much by HTTP")
 
-    def count_received(self, size: int) -> None:
-        """Counts bytes as they come, compressed and in chunks. There may be twice as many as of
-        bodies: of chunks of one byte, most is not body."""
-        self._received += size
+    def count_received(self, size: int, pieces: int = 0) -> None:
+        """Counts bytes as they come, compressed and in chunks, and the pieces they come in. There
+        may be twice as many as of bodies: of chunks of one byte, most is not body."""
+        self._received += size + pieces * PIECE_BYTES
         most = self._call.limits.http_down_bytes * _RECEIVED_TIMES + _RECEIVED_MORE
         if self._received > most:
             raise self._limit("http_down_bytes", "got too much by HTTP, most of it no body")

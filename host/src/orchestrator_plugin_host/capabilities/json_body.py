@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final
 
-_BATCH: Final = 256
+BATCH: Final = 256
 """Values that are written at once."""
 _PIECE: Final = 65_536
 """Characters of a text that are written at once."""
@@ -17,12 +17,12 @@ _MAX_DEPTH: Final = 500
 
 
 def texts(document: Any) -> Iterator[str | None]:
-    """The texts that are values in a document, and None now and then, where others may go on."""
+    """The texts that are values in a document, and None after each `BATCH` of values."""
     waiting, looked_at = [document], 0
     while waiting:
         value = waiting.pop()
         looked_at += 1
-        if looked_at % _BATCH == 0:
+        if looked_at % BATCH == 0:
             yield None
         if isinstance(value, str):
             yield value
@@ -65,7 +65,7 @@ def written(document: Any, replaced: Callable[[str], str]) -> Iterator[str]:
         if not begun:
             yield "".join(made)
             return
-        if len(made) > _BATCH:
+        if len(made) > BATCH:
             yield "".join(made)
             made.clear()
 

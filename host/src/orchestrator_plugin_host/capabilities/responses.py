@@ -48,6 +48,7 @@ class OpenResponse:
     _over: bool = False
     _closed: bool = False
     _received: int = 0
+    _pieces: int = 0
     _down: int = 0
 
     async def read(self, most: int) -> bytes | None:
@@ -95,6 +96,7 @@ class OpenResponse:
         if piece is not None:
             self._down += len(piece)
             self.budget.count_down(len(piece))
+            self.budget.count_received(0, pieces=1)
             self._ready += self.scrubbed.feed(piece)
             await self.pace.step()
             return
@@ -102,8 +104,10 @@ class OpenResponse:
         if self._ready:
             return
         received = await self.wire.piece(self.pace)
-        self.budget.count_received(self.wire.received - self._received)
-        self._received = self.wire.received
+        self.budget.count_received(
+            self.wire.received - self._received, self.wire.pieces - self._pieces
+        )
+        self._received, self._pieces = self.wire.received, self.wire.pieces
         if received is not None:
             self._decoded = self.decoder.feed(received)
             return

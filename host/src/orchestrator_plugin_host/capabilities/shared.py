@@ -22,7 +22,7 @@ from .messages import WireError
 from .observing import Observations
 from .pace import Turns
 from .reach import PluginReach
-from .resolving import Resolver, SystemResolver
+from .resolving import Resolver
 from .secrets import bind
 from .workers import Workers
 
@@ -93,7 +93,7 @@ class SharedReach:
             admitted.policy,
             secrets,
             audit,
-            self._resolver or SystemResolver(),
+            self._resolver,
             self._trusted,
             self._turns,
             self._observations,

@@ -48,7 +48,9 @@ class Wire:
         self.used = False
         """Whether there was a whole exchange on it before."""
         self.received = 0
-        """Bytes that have come, of heads and framing too."""
+        """Bytes that have come for this response, of its head and framing too."""
+        self.pieces = 0
+        """Pieces that its body has come in."""
         self.idle_since = 0.0
         self._stream = stream
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_CHUNKED)
@@ -101,7 +103,7 @@ class Wire:
     async def head(self, pace: Pace, max_bytes: int) -> WireHead:
         """The head of the response, if it and those before it have at most `max_bytes`. Raises
         `WireError`."""
-        self.received = len(self._waiting)
+        self.received = self.pieces = 0
         size = lines = 0
         for _ in range(MAX_INTERIM + 1):
             head = await self._next_head(pace, max_bytes - size)
@@ -159,6 +161,7 @@ class Wire:
                 event = self._h11.next_event()
                 if isinstance(event, h11.Data):
                     made += event.data
+                    self.pieces += 1
                 elif isinstance(event, h11.EndOfMessage):
                     self._ended = True
                 elif event is not h11.NEED_DATA:
