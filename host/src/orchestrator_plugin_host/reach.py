@@ -3,10 +3,10 @@ nothing has `NO_REACH`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from orchestrator_plugin_sdk import ErrorKind, PayloadEncoding, PluginCallError
 from orchestrator_plugin_sdk.files import FileInfo
@@ -14,6 +14,9 @@ from orchestrator_plugin_sdk.http import HttpHead, HttpRequest, NoHttp
 
 if TYPE_CHECKING:
     from .calls import Call
+
+
+T = TypeVar("T")
 
 
 class CallHttp(Protocol):
@@ -29,8 +32,21 @@ class CallHttp(Protocol):
         """As `HttpTransport` says."""
 
 
+class CallWorkers(Protocol):
+    """Threads that something may be done on that takes long."""
+
+    async def run(self, work: Callable[[Callable[[], None]], T]) -> T:
+        """What `work` returns, on a thread. It is passed a function that raises if nobody waits
+        any more."""
+
+
 class CallFiles(Protocol):
-    """The files of one call: `FileAccess` of the SDK, without waiting."""
+    """The files of one call: `FileAccess` of the SDK, without waiting. What takes long calls
+    `go_on` between its pieces."""
+
+    @property
+    def workers(self) -> CallWorkers:
+        """The threads to use them on."""
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """As `FileAccess` says, as do all the others."""
@@ -41,13 +57,13 @@ class CallFiles(Protocol):
     def resize(self, path: str, size: int) -> None:
         """As `FileAccess` says."""
 
-    def sync(self, path: str) -> None:
+    def sync(self, path: str, go_on: Callable[[], None] = ...) -> None:
         """As `FileAccess` says."""
 
     def stat(self, path: str) -> FileInfo:
         """As `FileAccess` says."""
 
-    def list_folder(self, path: str) -> Sequence[FileInfo]:
+    def list_folder(self, path: str, go_on: Callable[[], None] = ...) -> Sequence[FileInfo]:
         """As `FileAccess` says."""
 
     def make_folder(self, path: str) -> None:
@@ -56,7 +72,7 @@ class CallFiles(Protocol):
     def remove(self, path: str) -> None:
         """As `FileAccess` says."""
 
-    def rename(self, source: str, target: str) -> None:
+    def rename(self, source: str, target: str, go_on: Callable[[], None] = ...) -> None:
         """As `FileAccess` says."""
 
     def host_path(self, path: str) -> tuple[Path, int]:
@@ -85,6 +101,10 @@ class CallReach(Protocol):
     def scrub(self, document: Any) -> Any:
         """A document, or a text, without the values of secrets."""
 
+    def beginning(self, text: str, length: int) -> str:
+        """At most the first `length` characters of a text, without the values of secrets, however
+        long the text is."""
+
     async def close(self, error: BaseException | None) -> None:
         """Ends what the call has open, however it ended."""
 
@@ -99,7 +119,14 @@ class Reach(Protocol):
 _BYTES: Final[tuple[PayloadEncoding, ...]] = ("bytes",)
 
 
+class _Here:
+    async def run(self, work: Callable[[Callable[[], None]], T]) -> T:
+        return work(lambda: None)
+
+
 class _NoFiles:
+    workers = _Here()
+
     def _none(self, *arguments: object) -> NoReturn:
         raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
 
@@ -120,6 +147,9 @@ class _Nothing:
 
     def scrub(self, document: Any) -> Any:
         return document
+
+    def beginning(self, text: str, length: int) -> str:
+        return text[:length]
 
     async def close(self, error: BaseException | None) -> None:
         return
