@@ -201,8 +201,9 @@ class Call(CallBudget):
 
     async def end(self, error: BaseException | None) -> None:
         """Ends what the call has open, however it ended."""
-        with anyio.CancelScope(shield=True):
-            await self.reach.close(error)
+        if not self.reach.close_at_once(error):
+            with anyio.CancelScope(shield=True):
+                await self.reach.close(error)
 
     def log(self, document: bytes) -> None:
         """Counts a log event, and gives it to the caller's logger without the values of secrets.

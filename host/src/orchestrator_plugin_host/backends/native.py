@@ -36,7 +36,6 @@ from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 
 from ..admission import AdmittedPlugin
 from ..calls import Call, CallLogger
-from ..capabilities.files import AwaitedFiles
 from ..errors import PluginInitError
 from ..operations import codecs_of
 from ..reach import Reach
@@ -215,7 +214,7 @@ class NativeBackend(Backend):
                 deadline_ms=call.deadline_ms_left(),
                 services=_AnyioServices(call),
                 http=Http(call.reach.http),
-                files=Files(AwaitedFiles(call.reach.files)),
+                files=Files(call.reach.files),
             )
             passed.insert(operation.context_position, context)
         return passed

@@ -17,7 +17,6 @@ from orchestrator_plugin_sdk import DocumentError, PluginCallError, pack, to_doc
 from orchestrator_plugin_sdk.http import HttpRequest
 
 from ..calls import Call
-from ..capabilities.files import AwaitedFiles
 from ..documents import unpack_pieces, validate
 from ..errors import LimitExceededError, PluginOutputError
 from ..limits import Limits
@@ -102,6 +101,7 @@ async def _sleep(call: Call, duration_ms: int) -> None:
 
 async def _http_send(call: Call, payload: Payload) -> Payload:
     limits = call.limits
+    call.reach.http.announce(len(payload[1]) // 2)  # at least
     document = await received(payload, limits.document_out_bytes)
     plain = await in_turns(
         unpack_pieces(document, limits.document_out_bytes, limits.document_values)
@@ -120,22 +120,21 @@ async def _http_close(call: Call, response: int) -> None:
 
 
 async def _files_read(call: Call, path: str, offset: int, length: int) -> Payload:
-    data = await AwaitedFiles(call.reach.files).read(path, offset, length)
+    data = await call.reach.files.read(path, offset, length)
     return await sent(data, call.reach.payload_encodings)
 
 
 async def _files_write(call: Call, path: str, offset: int, data: Payload) -> None:
-    await AwaitedFiles(call.reach.files).write(
-        path, offset, await received(data, call.limits.document_out_bytes)
-    )
+    await call.reach.files.write(path, offset, await received(data, call.limits.document_out_bytes))
 
 
 async def _files_stat(call: Call, path: str) -> Payload:
-    return await _document(call, await AwaitedFiles(call.reach.files).stat(path))
+    return await _document(call, await call.reach.files.stat(path))
 
 
 async def _files_list_folder(call: Call, path: str) -> Payload:
-    return await _document(call, await AwaitedFiles(call.reach.files).list_folder(path))
+    document = await call.reach.files.list_document(path)
+    return await sent(document, call.reach.payload_encodings)
 
 
 async def _document(call: Call, value: Any) -> Payload:
@@ -146,7 +145,7 @@ def _files(function: str) -> Answer:
     """A function of `CallFiles` that takes what the guest passes, and returns nothing."""
 
     async def answer(call: Call, *values: Any) -> None:
-        await getattr(AwaitedFiles(call.reach.files), function)(*values)
+        await getattr(call.reach.files, function)(*values)
 
     return answer
 
