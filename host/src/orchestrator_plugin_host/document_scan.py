@@ -13,7 +13,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import Final
 
-from orchestrator_plugin_sdk import DocumentError
+from orchestrator_plugin_sdk.errors import DocumentError
 from orchestrator_plugin_sdk.codec import MAX_DEPTH
 
 
