@@ -13,8 +13,8 @@ from struct import Struct
 from struct import error as struct_error
 from typing import Final
 
-from orchestrator_plugin_sdk.errors import DocumentError
 from orchestrator_plugin_sdk.codec import MAX_DEPTH
+from orchestrator_plugin_sdk.errors import DocumentError
 
 
 class TooManyValuesError(DocumentError):
