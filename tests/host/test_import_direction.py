@@ -109,7 +109,8 @@ LAYERS["host"] = {
     "handles",
     "policy",
 }
-LAYERS["__init__"] = {*LAYERS["host"], "host"}
+LAYERS["public"] = {*LAYERS["host"], "host"}
+LAYERS["__init__"] = {*LAYERS["public"], "public"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}
 LAYERS["granting"] = {"policy"}
 LAYERS["suggesting"] = {"capabilities", "policy"}
