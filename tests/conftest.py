@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -12,9 +13,6 @@ from support.building import CACHE, EXAMPLES, built, plugin_folders, prepare
 
 CACHE_BYTES = 1 << 30
 """What the cache of compiled components may grow to: a Python guest is 40 MB of it."""
-
-PLACES = frozenset({"anyio_backend", "where", "tier", "stores", "lasting"})
-"""The parameters that say where a test runs, not what it does there."""
 
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("slow", deadline=None, max_examples=100)
@@ -38,24 +36,39 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is slow, unless it is asked for."""
-    if not config.getoption("slow"):
-        left_out = [item for item in items if is_slow(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not is_slow(item)]
+    """Leaves out what is slow, unless it is asked for: tests with the mark, and those that repeat
+    others.
+
+    Suites run natively, in the host's process and in workers, on asyncio and on trio. A quick run
+    has each of their tests in each of these places; but in workers and on trio, only with the first
+    of its other parameters. They change what is asked of a plugin, not the way there.
+    """
+    if config.getoption("slow"):
+        return
+    seen: set[tuple[Any, ...]] = set()
+    wanted, left_out = [], []
+    for item in items:
+        place = place_of(item)
+        repeats = (item.parent, getattr(item, "originalname", item.name), *place.items())
+        elsewhere = "trio" in place.values() or place.get("where") == "process"
+        if item.get_closest_marker("slow") or (elsewhere and repeats in seen):
+            left_out.append(item)
+        else:
+            wanted.append(item)
+        seen.add(repeats)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = wanted
 
 
-def is_slow(item: pytest.Item) -> bool:
-    """Whether a test has the mark, or repeats itself: on trio, a quick run has each test in each
-    place, but with the first of its other parameters only. They change what a plugin is asked, not
-    how an event loop takes part in it."""
-    if item.get_closest_marker("slow") is not None:
-        return True
-    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
-        return False
-    spec = item.callspec
-    others = (index for name, index in spec.indices.items() if name not in PLACES)
-    return spec.params.get("anyio_backend") == "trio" and any(others)
+def place_of(item: pytest.Item) -> dict[str, str]:
+    """The parameters of a test that say where it runs, and with which vector store."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    place = {name: given[name] for name in ("anyio_backend", "where", "tier") if name in given}
+    for fixture in ("stores", "lasting"):
+        if fixture in given:
+            store, place["where"] = given[fixture]
+            place[fixture] = store.name
+    return place
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -71,10 +71,18 @@ class Cursor:
                 f"the {self.what} is malformed: a name isn't UTF-8"
             ) from None
 
+    def view(self) -> memoryview:
+        """The bytes that are left, not copied."""
+        return memoryview(self.data)[self.at : self.end]
+
+    def section(self) -> tuple[int, Self]:
+        """The next section: its number, and its content."""
+        return self.byte(), self.take(self.unsigned())
+
     def sections(self) -> Iterator[tuple[int, Self]]:
-        """The sections that are left: the number of each, and its content."""
+        """The sections that are left."""
         while self.at < self.end:
-            yield self.byte(), self.take(self.unsigned())
+            yield self.section()
 
 
 def unsigned(value: int) -> bytes:

@@ -21,12 +21,11 @@ from orchestrator_plugin_sdk import (
     PluginContext,
     PluginLogger,
     from_document,
-    unpack,
 )
 from orchestrator_plugin_sdk.log import log_document
 
 from .budget import CallBudget
-from .documents import validate
+from .documents import unpack, validate
 from .errors import (
     CallTimes,
     DeadlineExceededError,
@@ -56,7 +55,7 @@ class Call(CallBudget):
 
     __slots__ = (
         "_aborted_at", "_hosted", "_id", "_left", "_moment_ends", "_queued", "_resumed_at",
-        "_step", "_step_left", "context", "host_error", "operation", "reach",
+        "_step", "_step_left", "context", "fuelled", "host_error", "operation", "reach",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +74,9 @@ class Call(CallBudget):
         self.host_error: BaseException | None = None
         """What was raised on the host's side while the plugin ran: it ends the call, whatever the
         plugin makes of it."""
+        self.fuelled: object = None
+        """The instance that has had the fuel of this call: it is for all that the call does there.
+        """
         self._id = ""
         self._left = limits.deadline_ms / 1000
         self._step: str | None = None
@@ -199,8 +201,9 @@ class Call(CallBudget):
 
     async def end(self, error: BaseException | None) -> None:
         """Ends what the call has open, however it ended."""
-        with anyio.CancelScope(shield=True):
-            await self.reach.close(error)
+        if not self.reach.close_at_once(error):
+            with anyio.CancelScope(shield=True):
+                await self.reach.close(error)
 
     def log(self, document: bytes) -> None:
         """Counts a log event, and gives it to the caller's logger without the values of secrets.
@@ -209,7 +212,7 @@ class Call(CallBudget):
         """
         self.count_log_event(len(document))
         try:
-            plain = unpack(document)
+            plain = unpack(document, self.limits.log_bytes, self.limits.document_values)
             event = validate(LogEvent, plain, "the event")
         except DocumentError as error:
             raise PluginOutputError(

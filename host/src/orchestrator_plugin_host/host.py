@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
 
 import anyio
 from orchestrator_plugin_sdk import (
@@ -26,7 +26,6 @@ from .admission import (
 )
 from .backends.base import Backend
 from .backends.native import NativeBackend
-from .backends.wasm import WasmBackend
 from .capabilities.observing import Observations
 from .capabilities.reach import PluginReach
 from .capabilities.resolving import Resolver
@@ -37,10 +36,11 @@ from .errors import PluginClosedError, PluginError, PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
 from .policy import Policy, PolicyFile
-from .sandbox.inprocess import Sandbox
-from .sandbox.loader import ComponentLoader, Template
-from .sandbox.selfcheck import check_round_trip
 from .settings import HostSettings, PoolSettings, Tier
+
+if TYPE_CHECKING:  # wasmtime takes long to load, and is loaded with the first component
+    from .sandbox.inprocess import Sandbox
+    from .sandbox.loader import ComponentLoader, Template
 
 _LOADS: Final = 8
 """Components that are compiled, or taken from the cache, at once: on threads that the application's
@@ -216,6 +216,10 @@ class PluginHost:
         except BaseException:
             await reach.close()
             raise
+        if isinstance(admitted.source, ComponentFile):  # its bytes have served
+            admitted = replace(
+                admitted, source=replace(admitted.source, data=b"", custom_sections=())
+            )
         plugin = handle_type(admitted, backend, context, reach)
         await plugin.start(self.settings.init_deadline_ms)
         if not self._open:
@@ -313,6 +317,8 @@ class PluginHost:
                 "calls them: load it with tier='process', where a call that blocks is ended with "
                 "its worker process, or build it without WASI"
             )
+        from .backends.wasm import WasmBackend
+
         loader = await self._open_loader()
         template = await self._template(loader, admitted, admitted.source, settings.tier)
         return WasmBackend(
@@ -331,6 +337,10 @@ class PluginHost:
         async with self._opening:
             self._check_open()
             if self._loader is None:
+                from .sandbox.inprocess import Sandbox
+                from .sandbox.loader import ComponentLoader
+                from .sandbox.selfcheck import check_round_trip
+
                 sandbox = Sandbox()
                 try:
                     await anyio.to_thread.run_sync(check_round_trip, sandbox)

@@ -20,6 +20,9 @@ from .vectors import Vector, Vectors
 MAX_PROBLEMS = 100
 """How many faults of one document are listed: a hostile one could have millions."""
 
+_MAX_SHOWN = 200
+"""Characters of a key that a fault's path repeats."""
+
 _Decode = Callable[[Any, str, list[Problem]], Any]
 
 
@@ -159,6 +162,8 @@ _PLAIN: Mapping[Any, _Decode] = types.MappingProxyType(
 
 
 def _join(path: str, name: str) -> str:
+    if len(name) > _MAX_SHOWN:
+        name = f"{name[:_MAX_SHOWN]}…"
     return f"{path}.{name}" if path else name
 
 

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
-from orchestrator_plugin_sdk import CallContext, DocumentError, pack, to_document
 from orchestrator_plugin_sdk.contract import Operation
 
 from ..calls import Call
-from ..errors import PluginInputError
+from ..operations import OperationCodec
 from ..settings import Tier
 
 Isolation = Literal["native", "sandbox"]
 
 
-def packed_arguments(operation: Operation, arguments: Sequence[Any], call: Call) -> bytes | None:
-    """The document of a call as it crosses the boundary, or none for a call without one.
-
-    Raises `PluginInputError` or `DocumentTooLargeError`.
-    """
-    document = dict(zip(operation.arguments, arguments, strict=True))
-    if operation.with_context:
-        document["context"] = CallContext(
-            call.context.run_id, call.deadline_ms_left(), call.reach.secrets
-        )
-    elif not document:
+def context_document(operation: Operation, call: Call) -> Mapping[str, Any] | None:
+    """The `CallContext` of a call as plain data, or `None` for an operation without one."""
+    if not operation.with_context:
         return None
-    try:
-        packed = pack(to_document(document))
-    except DocumentError as error:
-        raise PluginInputError(f"{operation.method} of plugin {call.plugin!r}: {error}") from None
-    call.check_document_in(len(packed))
-    return packed
+    return {
+        "run_id": call.context.run_id,
+        "deadline_ms": call.deadline_ms_left(),
+        "secrets": dict(call.reach.secrets),
+    }
 
 
 @asynccontextmanager
@@ -55,6 +45,8 @@ class Backend(ABC):
 
     isolation: Isolation
     tier: Tier | None = None
+    codecs: Mapping[str, OperationCodec]
+    """By the names of the plugin's methods."""
 
     @abstractmethod
     async def start(self, call: Call) -> None:

@@ -30,18 +30,16 @@ from orchestrator_plugin_sdk import (
     PluginContext,
     PluginExport,
     create_plugin,
-    unpack,
 )
 from orchestrator_plugin_sdk.answers import outgoing
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 
 from ..admission import AdmittedPlugin
 from ..calls import Call, CallLogger
-from ..capabilities.files import AwaitedFiles
-from ..documents import validate
-from ..errors import PluginInitError, PluginOutputError
+from ..errors import PluginInitError
+from ..operations import codecs_of
 from ..reach import Reach
-from .base import Backend, Isolation, own_call, packed_arguments
+from .base import Backend, Isolation, context_document, own_call
 
 
 class _AnyioServices(NativeServices):
@@ -73,6 +71,7 @@ class NativeBackend(Backend):
         which no object serves a second call; `init_deadline_ms`, the time of an `init`."""
         assert isinstance(admitted.source, PluginExport)
         self._admitted = admitted
+        self.codecs = codecs_of(admitted.manifest.name, admitted.kind, admitted.limits)
         self._config = config
         self._context = context.with_(abort_signal=AbortSignal())
         self._init_deadline_ms = init_deadline_ms
@@ -147,7 +146,7 @@ class NativeBackend(Backend):
             value = getattr(plugin, operation.method)(*passed)
             if inspect.isawaitable(value):
                 value = await value
-            answer = outgoing(operation, value)
+            answer = self._answer(operation, value)
         return self._accepted(operation, answer, call)
 
     @asynccontextmanager
@@ -193,7 +192,7 @@ class NativeBackend(Backend):
                     event = await steps.__anext__() if asynchronous else next(steps)
                 except (StopAsyncIteration, StopIteration):
                     return
-                answer = outgoing(operation, event)
+                answer = self._answer(operation, event)
             yield self._accepted(operation, answer, call)
 
     async def close(self, call: Call) -> None:
@@ -205,11 +204,9 @@ class NativeBackend(Backend):
 
     def _passed(self, operation: Operation, arguments: Sequence[Any], call: Call) -> list[Any]:
         """What the method gets: copies, as across the boundary, and the context."""
-        packed = packed_arguments(operation, arguments, call)
-        document = {} if packed is None else unpack(packed)
-        passed = [
-            validate(wanted, document[name], name) for name, wanted in operation.arguments.items()
-        ]
+        codec = self.codecs[operation.method]
+        document = codec.encode(arguments, context_document(operation, call))
+        passed = [] if document is None else codec.copied(document)
         if operation.with_context:
             context = call.context.with_(
                 logger=CallLogger(call),
@@ -217,24 +214,21 @@ class NativeBackend(Backend):
                 deadline_ms=call.deadline_ms_left(),
                 services=_AnyioServices(call),
                 http=Http(call.reach.http),
-                files=Files(AwaitedFiles(call.reach.files)),
+                files=Files(call.reach.files),
             )
             passed.insert(operation.context_position, context)
         return passed
 
+    def _answer(self, operation: Operation, value: Any) -> Any:
+        """What the method returned, as it would cross the boundary."""
+        if operation.form in ("nothing", "scalar"):
+            return outgoing(operation, value)
+        return self.codecs[operation.method].written(value)
+
     def _accepted(self, operation: Operation, answer: Any, call: Call) -> Any:
         if operation.form in ("nothing", "scalar"):
             return answer
-        call.check_document_out(len(answer))
-        try:
-            return validate(
-                operation.result,
-                unpack(answer),
-                f"what plugin {call.plugin!r} answered to {operation.method}",
-                from_plugin=True,
-            )
-        except DocumentError as error:
-            raise PluginOutputError(str(error)) from None
+        return self.codecs[operation.method].read(answer)
 
 
 def _is_cancellation(error: BaseException | None) -> bool:

@@ -9,27 +9,28 @@ from typing import Any, Final
 import anyio
 from orchestrator_plugin_sdk import (
     AbortSignal,
-    DocumentError,
     ErrorKind,
     PluginCallError,
     PluginContext,
-    unpack,
 )
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
+from orchestrator_plugin_sdk.payload import choose_encoding
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
-from ..documents import validate
-from ..errors import MemoryLimitError, PluginInitError, PluginOutputError
+from ..errors import MemoryLimitError, PluginInitError
 from ..limits import UNITS
+from ..operations import LARGE, check_list_bytes, codecs_of
+from ..payload_text import text_of
+from ..pieces import at_once, in_turns
 from ..reach import Reach
 from ..sandbox.instance import Instance
 from ..sandbox.loader import Template
-from ..sandbox.payloads import Payload, payload_bytes, payload_of, payload_size
+from ..sandbox.payloads import Payload
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
 from ..wit import full_name
-from .base import Backend, Isolation, own_call, packed_arguments
+from .base import Backend, Isolation, context_document, own_call
 from .pool import InstancePool
 
 _MAX_MESSAGE: Final = 4096
@@ -55,6 +56,7 @@ class WasmBackend(Backend):
     ) -> None:
         """`context` is that of `init` and `shutdown`, `init_deadline_ms` the time of an `init`."""
         self._manifest = admitted.manifest
+        self.codecs = codecs_of(admitted.manifest.name, admitted.kind, admitted.limits)
         self._config = config
         self.tier = tier
         self._source = template.source()
@@ -75,7 +77,7 @@ class WasmBackend(Backend):
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Runs the operation on an instance of the pool."""
-        payload = self._payload(operation, arguments, call)
+        payload = await self._payload(operation, arguments, call)
         instance = self._pool.taken() or await self._borrowed(call)
         try:
             return await self._invoke(instance, operation, payload, call)
@@ -92,7 +94,7 @@ class WasmBackend(Backend):
         self, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Holds an instance until the stream ends or is left."""
-        payload = self._payload(operation, arguments, call)
+        payload = await self._payload(operation, arguments, call)
         instance = self._pool.taken() or await self._borrowed(call)
         try:
             resource = await self._invoke(instance, operation, payload, call)
@@ -125,7 +127,7 @@ class WasmBackend(Backend):
             payload = self._accept(answer, operation, call)
             if payload is None:
                 return
-            yield self._document(payload, operation, call)
+            yield await self._document(payload, operation, call)
 
     async def close(self, call: Call) -> None:
         """Shuts every idle instance down and frees it."""
@@ -144,9 +146,9 @@ class WasmBackend(Backend):
         )
         value = self._accept(answer, operation, call)
         if operation.form == "document":
-            return self._document(value, operation, call)
+            return await self._document(value, operation, call)
         if operation.form == "scalar":
-            return self._validated(value, operation, call)
+            return self.codecs[operation.method].accept(value)
         return value
 
     def _accept(self, answer: Any, operation: Operation, call: Call) -> Any:
@@ -169,39 +171,43 @@ class WasmBackend(Backend):
             retry_after_ms=said["retry-after-ms"],
         )
 
-    def _document(self, payload: Payload, operation: Operation, call: Call) -> Any:
-        call.check_document_out(payload_size(payload))
-        try:
-            data = payload_bytes(payload)
-            call.check_document_out(len(data))
-            document = unpack(data)
-        except DocumentError as error:
-            raise PluginOutputError(
-                f"what plugin {call.plugin!r} answered to {operation.method} {error}"
-            ) from None
-        return self._validated(document, operation, call)
+    async def _document(self, payload: Payload, operation: Operation, call: Call) -> Any:
+        codec = self.codecs[operation.method]
+        form, data = payload
+        if len(data) <= LARGE:
+            return codec.decode(form, data)
+        del payload
+        work = codec.decode_pieces(form, data)
+        del data  # nobody else has it: it can go as soon as it was read
+        with call.scope():
+            return await in_turns(work)
 
-    def _validated(self, value: Any, operation: Operation, call: Call) -> Any:
-        what = f"what plugin {call.plugin!r} answered to {operation.method}"
-        try:
-            return validate(operation.result, value, what, from_plugin=True)
-        except DocumentError as error:
-            raise PluginOutputError(str(error)) from None
-
-    def _payload(
+    async def _payload(
         self, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> Payload | None:
-        packed = packed_arguments(operation, arguments, call)
-        if packed is None:
+        document = self.codecs[operation.method].encode(
+            arguments, context_document(operation, call)
+        )
+        if document is None:
             return None
-        return payload_of(packed, self._manifest.payload_encodings)
+        form = choose_encoding(document, self._manifest.payload_encodings)
+        if form == "bytes":
+            check_list_bytes(call.plugin, call.limits, len(document), "was to get")
+            return form, document
+        if form == "latin1" and document.isascii():
+            return form, document
+        work = text_of(form, document)
+        if len(document) <= LARGE:
+            return form, at_once(work)
+        with call.scope():
+            return form, await in_turns(work)
 
     # Instances.
 
     async def _make(self) -> Instance:
         try:
             async with self._own_call(INIT.method, self._init_deadline_ms) as call:
-                payload = self._payload(INIT, [self._config], call)
+                payload = await self._payload(INIT, [self._config], call)
                 with call.scope():
                     instance = await self._source.instance(call)
                 try:

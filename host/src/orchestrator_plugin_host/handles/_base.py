@@ -11,7 +11,6 @@ from weakref import WeakSet
 import anyio
 from orchestrator_plugin_sdk import (
     AbortSignal,
-    DocumentError,
     ErrorKind,
     HealthCheckResult,
     PluginCallError,
@@ -29,12 +28,10 @@ from ..admission import AdmittedPlugin
 from ..backends.base import Backend, Isolation
 from ..calls import Call
 from ..capabilities.reach import PluginReach
-from ..documents import validate
 from ..errors import (
     ConcurrencyLimitError,
     PluginClosedError,
     PluginError,
-    PluginInputError,
 )
 from ..limits import UNITS, Limits
 from ..settings import Tier
@@ -266,13 +263,7 @@ class LoadedPlugin:
             self._moved.set()
 
     def _arguments(self, operation: Operation, values: Sequence[Any]) -> list[Any]:
-        try:
-            return [
-                validate(wanted, value, name)
-                for (name, wanted), value in zip(operation.arguments.items(), values, strict=True)
-            ]
-        except DocumentError as error:
-            raise PluginInputError(f"{operation.method} of plugin {self.name!r}: {error}") from None
+        return self._backend.codecs[operation.method].validate_arguments(values)
 
     async def _call(
         self, operation: Operation, values: Sequence[Any], context: PluginContext | None

@@ -90,25 +90,29 @@ class Guest:
     def __init__(
         self, engine: Engine, imports: GuestImports, loaded: LoadedComponent, limits: StoreLimits
     ) -> None:
-        """Makes the store alone."""
+        """Makes the store alone. Raises `PluginClosedError` if the imports are closed."""
         self._loaded = loaded
         self._imports = imports
         self._functions: dict[tuple[str, str], Function] = {}
         self._function: Function | None = None
         self._lift: Lift | None = None
         self._room = 0
-        self._store = Store(engine)
+        self._store = store = Store(engine)
         memories = min(max(loaded.memories, 1), limits.memories)
-        self._store.limit(
-            memory_bytes=limits.memory_bytes // memories,
-            table_elements=limits.table_elements,
-            instances=limits.core_instances,
-            tables=limits.tables,
-            memories=memories,
-        )
-        if loaded.wasi:
-            self._store.give_wasi()
-        self._suspended: SuspendedImport = imports.entered(self._store.context)
+        try:
+            store.limit(
+                memory_bytes=limits.memory_bytes // memories,
+                table_elements=limits.table_elements,
+                instances=limits.core_instances,
+                tables=limits.tables,
+                memories=memories,
+            )
+            if loaded.wasi:
+                store.give_wasi()
+            self._suspended: SuspendedImport = imports.entered(store.context)
+        except BaseException:
+            store.close()
+            raise
 
     def instantiate(self, fuel: int, rooms: Mapping[str, int]) -> Step:
         """Begins to make the instance, which runs guest code. Raises `CapiError`.
@@ -116,6 +120,7 @@ class Guest:
         `rooms` is how many bytes a string or list may have that the guest passes to an import, by
         interface: as it is when the import is called.
         """
+        self._store.check_at_rest()
         self._suspended.rooms = rooms
         self._store.set_fuel(fuel)
         self._store.begin_instance(self._imports.linker, self._loaded.component)
@@ -127,15 +132,18 @@ class Guest:
         name: str,
         arguments: Sequence[Any],
         *,
-        fuel: int,
+        fuel: int | None,
         room: int,
         rooms: Mapping[str, int],
     ) -> Step:
-        """Calls an exported function, with values as in `values`. No string or list of the result
+        """Calls an exported function, with values as in `values` and `fuel`, or what is left of it
+        without. No string or list of the result
         may have more bytes than `room`; `rooms` as for `instantiate`.
 
-        Raises `CapiError`, `ValueMismatchError`, `ValueTooLargeError` or `UnicodeDecodeError`.
+        Raises `CapiError`, `ValueMismatchError`, `ValueTooLargeError`, `UnicodeDecodeError`, or
+        `RuntimeError` if the guest is closed or in a call.
         """
+        self._store.check_at_rest()
         function = self._functions.get((interface, name))
         export = self._loaded.exports[interface, name]
         if function is None:
@@ -145,7 +153,8 @@ class Guest:
             self._functions[interface, name] = function
         self._function, self._lift, self._room = function, export.lift, room
         self._suspended.rooms = rooms
-        self._store.set_fuel(fuel)
+        if fuel is not None:
+            self._store.set_fuel(fuel)
         function.arguments.fill(arguments)
         self._store.begin_call(function)
         return self.proceed()
@@ -184,10 +193,11 @@ class Guest:
         """Frees the store, in the middle of a call, too. Nobody may be in it."""
         context = self._store.context
         if context:
+            self._imports.leaves(context)
             self._store.close()
             self._functions.clear()
             self._function = None
-            self._imports.left(context)
+            self._imports.left()
 
 
 def forget_resource(resource: int) -> None:

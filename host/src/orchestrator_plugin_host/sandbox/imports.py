@@ -17,11 +17,12 @@ from orchestrator_plugin_sdk import DocumentError, PluginCallError, pack, to_doc
 from orchestrator_plugin_sdk.http import HttpRequest
 
 from ..calls import Call
-from ..capabilities.files import AwaitedFiles
+from ..documents import unpack_pieces, validate
 from ..errors import LimitExceededError, PluginOutputError
 from ..limits import Limits
+from ..pieces import in_turns
 from .linking import INTERFACES, BadArgumentError
-from .payloads import Payload, payload_bytes, payload_of, payload_size, read_payload, refusal
+from .payloads import Payload, payload_bytes, received, refusal, sent
 from .steps import Asked
 from .values import Ok, ValueTooLargeError
 
@@ -46,9 +47,10 @@ def import_rooms(limits: Limits) -> Mapping[str, int]:
 
 
 def _emit(call: Call, payload: Payload) -> None:
-    call.check_log_bytes(payload_size(payload))
+    form, data = payload
+    call.check_log_bytes(len(data) // 2 if form == "latin1" else len(data) * 3 // 4)
     try:
-        document = payload_bytes(payload)
+        document = payload_bytes(payload, call.limits.log_bytes)
     except DocumentError as error:
         raise PluginOutputError(
             f"plugin {call.plugin!r} logged what is not a log event: {error}"
@@ -98,13 +100,19 @@ async def _sleep(call: Call, duration_ms: int) -> None:
 
 
 async def _http_send(call: Call, payload: Payload) -> Payload:
-    request = read_payload(payload, HttpRequest, "the request")
-    return _document(call, await call.reach.http.send(request))
+    limits = call.limits
+    call.reach.http.announce(len(payload[1]) // 2)  # at least
+    document = await received(payload, limits.document_out_bytes)
+    plain = await in_turns(
+        unpack_pieces(document, limits.document_out_bytes, limits.document_values)
+    )
+    request = validate(HttpRequest, plain, "the request", from_plugin=True)
+    return await _document(call, await call.reach.http.send(request))
 
 
 async def _http_read(call: Call, response: int, most: int) -> Payload | None:
     piece = await call.reach.http.read(response, most)
-    return None if piece is None else payload_of(piece, call.reach.payload_encodings)
+    return None if piece is None else await sent(piece, call.reach.payload_encodings)
 
 
 async def _http_close(call: Call, response: int) -> None:
@@ -112,31 +120,32 @@ async def _http_close(call: Call, response: int) -> None:
 
 
 async def _files_read(call: Call, path: str, offset: int, length: int) -> Payload:
-    data = await AwaitedFiles(call.reach.files).read(path, offset, length)
-    return payload_of(data, call.reach.payload_encodings)
+    data = await call.reach.files.read(path, offset, length)
+    return await sent(data, call.reach.payload_encodings)
 
 
 async def _files_write(call: Call, path: str, offset: int, data: Payload) -> None:
-    await AwaitedFiles(call.reach.files).write(path, offset, payload_bytes(data))
+    await call.reach.files.write(path, offset, await received(data, call.limits.document_out_bytes))
 
 
 async def _files_stat(call: Call, path: str) -> Payload:
-    return _document(call, await AwaitedFiles(call.reach.files).stat(path))
+    return await _document(call, await call.reach.files.stat(path))
 
 
 async def _files_list_folder(call: Call, path: str) -> Payload:
-    return _document(call, await AwaitedFiles(call.reach.files).list_folder(path))
+    document = await call.reach.files.list_document(path)
+    return await sent(document, call.reach.payload_encodings)
 
 
-def _document(call: Call, value: Any) -> Payload:
-    return payload_of(pack(to_document(value)), call.reach.payload_encodings)
+async def _document(call: Call, value: Any) -> Payload:
+    return await sent(pack(to_document(value)), call.reach.payload_encodings)
 
 
 def _files(function: str) -> Answer:
     """A function of `CallFiles` that takes what the guest passes, and returns nothing."""
 
     async def answer(call: Call, *values: Any) -> None:
-        await getattr(AwaitedFiles(call.reach.files), function)(*values)
+        await getattr(call.reach.files, function)(*values)
 
     return answer
 

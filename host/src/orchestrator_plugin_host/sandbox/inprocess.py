@@ -84,7 +84,7 @@ class InProcessInstance(Instance):
             interface,
             name,
             arguments,
-            fuel=limits.fuel,
+            fuel=self.fuel(call),
             room=room_for(limits.document_out_bytes),
             rooms=self._rooms,
         )

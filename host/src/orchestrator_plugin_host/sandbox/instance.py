@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from ..calls import Call
-from ..errors import DocumentTooLargeError, PluginOutputError
+from ..errors import DocumentTooLargeError, PluginClosedError, PluginOutputError
 from ..limits import UNITS, Limits
 from . import _capi
 from .failures import failure
@@ -58,7 +58,7 @@ class Instance(ABC):
 
     @abstractmethod
     def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
-        """Calls an exported function with the call's whole fuel, and runs the guest briefly."""
+        """Calls an exported function, and runs the guest briefly."""
 
     @abstractmethod
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
@@ -74,15 +74,25 @@ class Instance(ABC):
     def close(self) -> None:
         """Frees the instance, in the middle of a call, too. Its guest runs no more."""
 
+    def fuel(self, call: Call) -> int | None:
+        """The fuel that a call begins with here; `None` to go on with what is left of it, as a
+        stream does from event to event."""
+        if call.fuelled is self:
+            return None
+        call.fuelled = self
+        return call.limits.fuel
+
     # What it is driven for.
 
     async def run(self, call: Call, interface: str, name: str, *arguments: Any) -> Any:
         """Calls an exported function; returns the result as in `values`.
 
         Raises `PluginError`, or whatever answering an import raised. After either, or a
-        cancellation, the instance is closed.
+        cancellation, the instance is closed. One that was closed before, or meanwhile, raises
+        `PluginClosedError`.
         """
         try:
+            self._check_usable(call)
             call.check()
             began = time.monotonic()
             step = self.start(call, interface, name, arguments)
@@ -107,14 +117,20 @@ class Instance(ABC):
                 has_answer, value = answer_at_once(call, step)
                 if not has_answer:
                     value = await answer(call, step)
+                    self._check_usable(call)
                     turn_ends = time.monotonic() + TURN_SECONDS
                 step = self.resume(call, value, run=time.monotonic() < turn_ends)
             elif step is YIELDED:
                 step = await self.proceed(call)
+                self._check_usable(call)
                 turn_ends = time.monotonic() + TURN_SECONDS
             else:
                 assert type(step) is Done
                 return step.value
+
+    def _check_usable(self, call: Call) -> None:
+        if not self.usable:
+            raise PluginClosedError(f"the instance of plugin {call.plugin!r} has been closed")
 
     async def drop(self, call: Call, resource: int) -> None:
         """Drops a resource that a function returned, which runs its destructor in the guest.

@@ -9,11 +9,13 @@ it never reaches wasmtime, where it would end the process.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from wasmtime import Engine
 
+from ..errors import PluginClosedError
 from ..wit import Function, full_name, read_contract
 from . import _capi
 from .lowering import Lower, lowerer
@@ -61,7 +63,12 @@ class SuspendedImport:
         self.asked, self._lower, self._results = asked, lower, results
 
     def answer(self, value: Any) -> None:
-        """Puts the answer there: the guest goes on when it is polled next."""
+        """Puts the answer there: the guest goes on when it is polled next.
+
+        Raises `RuntimeError` if the guest waits for none.
+        """
+        if self.asked is None:  # the place of the answer may be gone
+            raise RuntimeError("the guest waits for no answer")
         if self._lower is not None:
             # Of the slot wasmtime has set the kind alone: an address that a value lacks must not
             # be what was there before.
@@ -79,6 +86,9 @@ class GuestImports:
     def __init__(self, engine: Engine, *, wasi: bool = False) -> None:
         """With `wasi`, for guests that import it: only in a process of their own."""
         self.guests: dict[int, SuspendedImport] = {}
+        """The guests that may call an import, by their stores' contexts."""
+        self._lock = threading.Lock()
+        self._alive = 0
         self._closing = False
         self._may_go_on = _capi.ContinuationCallback(self._is_answered)
         self._may_go_on_at = ctypes.cast(self._may_go_on, ctypes.c_void_p).value or 0
@@ -99,22 +109,37 @@ class GuestImports:
             self.linker.define_wasi()
 
     def entered(self, context: int) -> SuspendedImport:
-        """A guest is there from now on, in the store with this context."""
-        self.guests[context] = made = SuspendedImport()
+        """A guest is there from now on, in the store with this context.
+
+        Raises `PluginClosedError` after `close`.
+        """
+        made = SuspendedImport()
+        with self._lock:
+            if self._closing:
+                raise PluginClosedError("the host has been closed")
+            self._alive += 1
+            self.guests[context] = made
         return made
 
-    def left(self, context: int) -> None:
-        """A guest is gone."""
+    def leaves(self, context: int) -> None:
+        """A guest calls no import any more. Before its store is freed: the next may lie at the same
+        address, in another thread at once."""
         del self.guests[context]
-        self._free_if_done()
+
+    def left(self) -> None:
+        """A guest that has left is freed."""
+        with self._lock:
+            self._alive -= 1
+            self._free_if_done()
 
     def close(self) -> None:
-        """Frees the linker, once the last guest is gone. No guest may be made afterwards."""
-        self._closing = True
-        self._free_if_done()
+        """Frees the linker, once the last guest is freed. No guest can be made afterwards."""
+        with self._lock:
+            self._closing = True
+            self._free_if_done()
 
     def _free_if_done(self) -> None:
-        if self._closing and not self.guests:
+        if self._closing and not self._alive:
             self.linker.close()
 
     def _is_answered(self, context: int) -> bool:
@@ -137,7 +162,10 @@ class GuestImports:
             error: Any,
             continuation: Any,
         ) -> None:
-            guest = guests[context]
+            guest = guests.get(context)
+            if guest is None:
+                error[0] = _capi.error_new(b"no guest is there any more")
+                return
             try:
                 room = guest.rooms.get(interface, 0)
                 values = [

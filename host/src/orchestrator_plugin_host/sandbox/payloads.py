@@ -1,60 +1,52 @@
-"""Bytes as the `payload` of the contract, and back. Used for calls and for imports alike.
+"""Bytes as the `payload` of the contract, and back: what imports are passed, and what they answer.
 
 In Python a payload is its form and its bytes as they cross the boundary: of the two text forms,
-the text's UTF-8.
+the text's UTF-8. Large ones are read and made in turns with the event loop's other tasks.
 """
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Collection
-from typing import Any
+from typing import Final
 
-from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError, unpack
+from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError
 from orchestrator_plugin_sdk.payload import choose_encoding
 
-from ..documents import validate
+from ..payload_text import TextForm, document_of, text_of
+from ..pieces import at_once, in_turns
 from .values import Err
 
 Payload = tuple[str, bytes]
 
+_LARGE: Final = 512 * 1024
 
-def payload_size(payload: Payload) -> int:
-    """How many bytes a payload holds at least, without reading it."""
+
+def payload_bytes(payload: Payload, most: int) -> bytes:
+    """The bytes of a payload, at most `most`, whichever form it came in, all at once. Raises
+    `DocumentError`."""
     form, data = payload
     if form == "bytes":
-        return len(data)
-    if form == "base64":
-        return len(data) * 3 // 4 - data[-2:].count(b"=")
-    return len(data) // 2 if not data.isascii() else len(data)
-
-
-def payload_bytes(payload: Payload) -> bytes:
-    """The bytes of a payload, whichever form it came in. Raises `DocumentError`."""
-    form, data = payload
-    if form == "bytes" or (form == "latin1" and data.isascii()):
         return data
-    try:
-        if form == "latin1":
-            return data.decode("utf-8").encode("latin-1")
-        return binascii.a2b_base64(data, strict_mode=True)
-    except ValueError as error:  # of either kind
-        raise DocumentError(f"the payload is not valid {form}: {error}") from None
+    text_form: TextForm = "latin1" if form == "latin1" else "base64"
+    return at_once(document_of(text_form, data, most))
 
 
-def payload_of(data: bytes, readable: Collection[PayloadEncoding]) -> Payload:
+async def received(payload: Payload, most: int) -> bytes:
+    """`payload_bytes`, for payloads of any size."""
+    form, data = payload
+    if form == "bytes" or len(data) <= _LARGE:
+        return payload_bytes(payload, most)
+    text_form: TextForm = "latin1" if form == "latin1" else "base64"
+    return await in_turns(document_of(text_form, data, most))
+
+
+async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> Payload:
     """Bytes in the cheapest form that a plugin reads."""
     form = choose_encoding(data, readable)
-    if form == "base64":
-        return form, binascii.b2a_base64(data, newline=False)
-    if form == "latin1" and not data.isascii():
-        return form, data.decode("latin-1").encode("utf-8")
-    return form, data
-
-
-def read_payload(payload: Payload, wanted: Any, what: str) -> Any:
-    """The document of a payload, validated as of a type. Raises `DocumentError`."""
-    return validate(wanted, unpack(payload_bytes(payload)), what, from_plugin=True)
+    if form == "bytes":
+        return form, data
+    work = text_of(form, data)
+    return form, at_once(work) if len(data) <= _LARGE else await in_turns(work)
 
 
 def refusal(error: PluginCallError | DocumentError) -> Err:

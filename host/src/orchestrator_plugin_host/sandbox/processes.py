@@ -33,6 +33,8 @@ from .worker.channel import ChannelClosedError
 from .worker.wire import reader, to_wire
 from .workers import ReadyWorker, worker_lost
 
+Read = Callable[[Any], Any]
+"""Reads a value that crossed the channel."""
 _MAX_WORDS: Final = 4096
 """Characters of what a worker says that an error repeats."""
 _ENVELOPE_BYTES: Final = 65_536
@@ -54,7 +56,8 @@ class ProcessInstance(Instance):
         self._part = part
         self._rooms: dict[str, int] = {}
         self._doing = "instantiation"
-        self._read: Callable[[Any], Any] = _nothing
+        self._read: Read = _nothing
+        self._readers: dict[tuple[str, str], tuple[list[Read], Read]] = {}
         self._at_rest = False
         self.usable = True
         self.turns = Turns()
@@ -113,20 +116,30 @@ class ProcessInstance(Instance):
 
     def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
         """As `Instance` says."""
+        if not self._at_rest:
+            raise RuntimeError("the guest is in a call")
         limits = call.limits
         self._doing = name
         if (interface, name) == DROP:
             wire = list(arguments)
             self._read = _nothing
         else:
-            function = self._world.exports[interface].functions[name]
+            checks, self._read = self._readers_of(interface, name)
             wire = [to_wire(one) for one in arguments]
-            for (_, one), value in zip(function.params, wire, strict=True):
-                reader(one)(value)  # what the worker would refuse is not sent
-            self._read = reader(function.result)
+            for check, value in zip(checks, wire, strict=True):
+                check(value)  # what the worker would refuse is not sent
         room = room_for(limits.document_out_bytes)
-        self._send(["start", interface, name, limits.fuel, room, self._rooms, wire])
+        self._send(["start", interface, name, self.fuel(call), room, self._rooms, wire])
         return YIELDED
+
+    def _readers_of(self, interface: str, name: str) -> tuple[list[Read], Read]:
+        """How a function's arguments and its result are read. Found once: its types are large."""
+        found = self._readers.get((interface, name))
+        if found is None:
+            function = self._world.exports[interface].functions[name]
+            found = [reader(one) for _, one in function.params], reader(function.result)
+            self._readers[interface, name] = found
+        return found
 
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
         """As `Instance` says."""
@@ -199,6 +212,7 @@ class ProcessInstance(Instance):
         if self._at_rest:
             self._part(self._ready)
         else:
+            self._conversation.close()
             self._worker.close()
 
     def forget(self, resource: int) -> None:

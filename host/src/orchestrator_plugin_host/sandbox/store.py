@@ -122,8 +122,14 @@ class Store:
 
     # One call at a time: begun, then polled until it has ended, or given up.
 
+    def check_at_rest(self) -> None:
+        """Raises `RuntimeError` if the store is closed or has a call under way: to begin another
+        would be undefined in wasmtime, and no error."""
+        if self._future or not self._address:
+            raise RuntimeError("the guest is closed, or in a call")
+
     def begin_instance(self, linker: Linker, component: Component) -> None:
-        """Begins to make the instance."""
+        """Begins to make the instance. The store must be at rest."""
         self._future = _capi.instantiate(
             linker.address,
             self.context,
@@ -133,7 +139,8 @@ class Store:
         )
 
     def begin_call(self, function: Function) -> None:
-        """Begins a call with what is in the function's argument slots."""
+        """Begins a call with what is in the function's argument slots. The store must be at
+        rest."""
         result = function.result
         self._future = _capi.func_call(
             function.address,
@@ -148,7 +155,10 @@ class Store:
     def poll(self) -> bool:
         """Runs the guest until it has ended, waits for an import, or has used up a slice of fuel.
         Whether it has ended. Raises `CapiError` if it failed."""
-        if not _capi.future_poll(self._future):
+        future = self._future
+        if not future:
+            raise RuntimeError("the guest is in no call")
+        if not _capi.future_poll(future):
             return False
         self._end()
         if self._error.value:

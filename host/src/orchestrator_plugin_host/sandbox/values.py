@@ -196,32 +196,36 @@ _PRIMITIVE_LIFTS: dict[str, Lift] = {
 }
 
 
-def _payload(wanted: Type | None, address: int, room: int) -> Any:
-    if wanted is None or not address:
-        if (wanted is None) != (not address):
+def _inner(wanted: Type | None) -> Lift:
+    """How to read what is in a case, by its address: there, or not, as its type says."""
+    lift_value = None if wanted is None else lifter(wanted)
+
+    def lift(address: int, room: int) -> Any:
+        if (lift_value is None) != (not address):
             raise ValueMismatchError("a case has a value that it should not have, or lacks one")
-        return None
-    return lifter(wanted)(address, room)
+        return None if lift_value is None else lift_value(address, room)
+
+    return lift
 
 
 def _lift_result(wanted: ResultType) -> Lift:
+    ok, err = _inner(wanted.ok), _inner(wanted.err)
+
     def lift(address: int, room: int) -> Ok | Err:
         is_ok, payload, _ = _read(address, _capi.KIND_RESULT)
-        if is_ok & 0xFF:
-            return Ok(_payload(wanted.ok, payload, room))
-        return Err(_payload(wanted.err, payload, room))
+        return Ok(ok(payload, room)) if is_ok & 0xFF else Err(err(payload, room))
 
     return lift
 
 
 def _lift_variant(wanted: VariantType) -> Lift:
-    cases = dict(wanted.cases)
+    cases = {name: _inner(one) for name, one in wanted.cases}
     names = frozenset(cases)
 
     def lift(address: int, room: int) -> tuple[str, Any]:
         size, data, payload = _read(address, _capi.KIND_VARIANT)
         name = _one_of(names, size, data)
-        return name, _payload(cases[name], payload, room)
+        return name, cases[name](payload, room)
 
     return lift
 

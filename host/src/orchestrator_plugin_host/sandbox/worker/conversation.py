@@ -49,8 +49,19 @@ class Conversation:
         except OSError:
             raise ChannelClosedError("the other side has gone") from None
 
+    def close(self) -> None:
+        """Wakes whoever waits in `receive`, who is told that the channel is closed. Before the
+        socket is closed: nobody would be woken afterwards."""
+        anyio.notify_closing(self._socket)
+
     async def receive(self, most: int) -> Any:
         """The next message, of at most `most` bytes. Raises `ChannelClosedError`."""
+        try:
+            return await self._next(most)
+        except anyio.ClosedResourceError:
+            raise ChannelClosedError("the channel has been closed") from None
+
+    async def _next(self, most: int) -> Any:
         while self._unsent:
             await anyio.wait_writable(self._socket)
             self._send_some()

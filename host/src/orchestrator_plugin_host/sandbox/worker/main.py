@@ -103,11 +103,20 @@ def _compile(
     confine.limit(memory_bytes)
     confine.lock()
 
+    def compiled() -> Component:
+        whole = without_names(data)
+        try:
+            component = _capi.compile_component(engine, with_drops(whole, world))
+        except _capi.CapiError:
+            # If what was appended is invalid, the component's own types say better what is wrong.
+            check_component(engine, _capi.compile_component(engine, whole), world, wasi)
+            raise
+        check_component(engine, component, world, wasi)
+        return component
+
     def work() -> None:
         try:
-            prepared = with_drops(without_names(data), world)
-            component = _capi.compile_component(engine, prepared)
-            check_component(engine, component, world, wasi)
+            component = compiled()
         except (_capi.CapiError, InvalidComponentError) as error:
             channel.send(["invalid", str(error)[:_MAX_WORDS]])
         except ComponentTypeError as error:
@@ -169,6 +178,7 @@ class _Served:
         self._guest: Guest | None = None
         self._asked: Asked | None = None
         self._result: Type | None = None
+        self._functions: dict[tuple[str, str], tuple[list[Callable[[Any], Any]], Any]] = {}
         self._resources: dict[int, int] = {}
         self._last_resource = 0
 
@@ -226,7 +236,7 @@ class _Served:
         self,
         interface: str,
         name: str,
-        fuel: int,
+        fuel: int | None,
         room: int,
         rooms: dict[str, int],
         values: list[Any],
@@ -237,13 +247,21 @@ class _Served:
             self._result = None
             arguments = [self._resources.pop(values[0])]
         else:
-            function = self._world.exports[interface].functions[name]
-            self._result = function.result
-            arguments = [
-                self._resource(value) if isinstance(one, HandleType) else reader(one)(value)
-                for (_, one), value in zip(function.params, values, strict=True)
-            ]
+            reads, self._result = self._function(interface, name)
+            arguments = [read(value) for read, value in zip(reads, values, strict=True)]
         return self._guest.start(interface, name, arguments, fuel=fuel, room=room, rooms=rooms)
+
+    def _function(self, interface: str, name: str) -> tuple[list[Callable[[Any], Any]], Any]:
+        """How a function's arguments are read, and the type of its result. Found once."""
+        found = self._functions.get((interface, name))
+        if found is None:
+            function = self._world.exports[interface].functions[name]
+            reads = [
+                self._resource if isinstance(one, HandleType) else reader(one)
+                for _, one in function.params
+            ]
+            found = self._functions[interface, name] = (reads, function.result)
+        return found
 
     def _resource(self, number: int) -> int:
         if number not in self._resources:
