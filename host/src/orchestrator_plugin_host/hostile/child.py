@@ -24,7 +24,7 @@ from ..limits import Limits
 from ..settings import HostSettings, Tier
 from .building import build, build_good
 from .cases import Case, Step
-from .heartbeat import Heartbeat
+from .heartbeat import Gaps, Heartbeat
 from .memory import forget_peak, peak_mb, resident_mb, workers_peak_mb
 from .neighbour import calling
 from .report import Report, StepReport
@@ -63,13 +63,10 @@ class _Run:
             (self._folder / f"{plugin}.wasm").write_bytes(build(self._case, plugin))
         host = PluginHost(self._settings)
         async with self._heart.beating(), host:
-            # A worker of its own is what a good plugin has on the tier `process`, and takes a while
-            # to start: there, one that is loaded after the case says more.
-            good: LoadedProvider | None = None
-            if self._tier == "in-process" or self._case.neighbour:
-                good = await self._load_good(host)
-                await self._serve(good, "before the case")
+            good = await self._good_beside(host)
+            self.report.starting_ms = self._heart.gaps.held_ms
             with self._heart.paused():
+                self._heart.gaps = Gaps()
                 self._before = resident_mb()
                 forget_peak()
             async with AsyncExitStack() as meanwhile:
@@ -83,7 +80,7 @@ class _Run:
             self.report.left_mb = await self._left()
             if good is not None:
                 await self._serve(good, "after the case")
-            await self._serve(await self._load_good(host), "loaded after the case")
+            await self._serve(await self._load_good(host, self._tier), "loaded after the case")
             self._heart.doing = "the host's end"
             clock = Clock()
             await host.close()
@@ -102,12 +99,30 @@ class _Run:
         self._heart.doing = "the plugins' end"
         await self._part_with_plugins()
 
-    async def _load_good(self, host: PluginHost) -> LoadedProvider:
+    async def _good_beside(self, host: PluginHost) -> LoadedProvider | None:
+        """Has a good plugin served, so that the case does not wait for what a host does once, and
+        returns one that is served beside the case's.
+
+        On the tier `process` it has a worker of its own, which takes a while to start: there, only
+        if the case has a neighbour. What is loaded after the case says more.
+        """
+        good = await self._load_good(host, "in-process")
+        await self._serve(good, "before the case")
+        if self._tier == "in-process":
+            return good
+        await good.shutdown()
+        if not self._case.neighbour:
+            return None
+        good = await self._load_good(host, self._tier)
+        await self._serve(good, "before the case")
+        return good
+
+    async def _load_good(self, host: PluginHost, tier: Tier) -> LoadedProvider:
         # Not within the limits of the case, which may be tight.
         path = self._folder / "good.wasm"
         host.settings = self._settings.model_copy(update={"init_deadline_ms": _GOOD_SECONDS * 1000})
         try:
-            return await host.load(path, expect=LoadedProvider, limits=Limits())
+            return await host.load(path, expect=LoadedProvider, limits=Limits(), tier=tier)
         finally:
             host.settings = self._settings
 
