@@ -117,8 +117,10 @@ class Instance(ABC):
                 has_answer, value = answer_at_once(call, step)
                 if not has_answer:
                     value = await answer(call, step)
+                    if time.monotonic() > turn_ends:  # it may not have waited for anything
+                        await anyio.lowlevel.checkpoint()
+                        turn_ends = time.monotonic() + TURN_SECONDS
                     self._check_usable(call)
-                    turn_ends = time.monotonic() + TURN_SECONDS
                 step = self.resume(call, value, run=time.monotonic() < turn_ends)
             elif step is YIELDED:
                 step = await self.proceed(call)
