@@ -39,6 +39,7 @@ LARGE: Final = 512 * 1024
 
 _UNWRITABLE: Final = (
     PydanticSerializationError,
+    AttributeError,  # of another type's value
     TypeError,
     ValueError,
     OverflowError,
