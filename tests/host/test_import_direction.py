@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "binary": {"errors"},
     "component_file": {"binary", "document_scan", "errors"},
     "component_tail": {"binary", "errors", "wit"},
+    "log_events": {"documents", "payload_text", "pieces"},
     "limits": {"errors"},
     "operations": {
         "document_scan",
@@ -44,7 +45,7 @@ LAYERS: dict[str, set[str]] = {
     "reach": set(),
     "stopwatch": set(),
     "config": set(),
-    "calls": {"courier", "errors", "limits", "reach", "stopwatch"},
+    "calls": {"courier", "errors", "limits", "log_events", "reach", "stopwatch"},
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
     "capabilities": {
@@ -68,6 +69,7 @@ LAYERS: dict[str, set[str]] = {
         "documents",
         "errors",
         "limits",
+        "log_events",
         "operations",
         "payload_text",
         "pieces",

@@ -29,7 +29,7 @@ from .document_types import serializer, validator
 from .documents import invalid, unpack, unpack_pieces
 from .errors import DocumentTooLargeError, PluginError, PluginInputError, PluginOutputError
 from .limits import UNITS, Limits
-from .payload_text import DocumentSizeError, TextForm, document_of
+from .payload_text import DocumentSizeError, document_of
 from .pieces import Pieces, at_once
 
 LARGE: Final = 512 * 1024
@@ -107,12 +107,10 @@ class OperationCodec:
 
         Raises `PluginOutputError` or `DocumentTooLargeError`.
         """
-        if form == "base64" or len(data) > LARGE:
+        if form != "latin1" or len(data) > LARGE:
             return at_once(self.decode_pieces(form, data))
         try:
-            document = (
-                self._of_list(data) if form == "bytes" else str(data, "utf-8").encode("latin-1")
-            )
+            document = str(data, "utf-8").encode("latin-1")
             plain = unpack(document, self._limits.document_out_bytes, self._limits.document_values)
         except UnicodeError:
             raise PluginOutputError(f"{self._what()} is not a payload of the form latin1") from None
@@ -125,7 +123,9 @@ class OperationCodec:
         than it needs it, nor should the caller."""
         limits = self._limits
         try:
-            document = yield from self._bytes_of(form, data)
+            if form == "bytes":
+                self._check_list(data)
+            document = yield from document_of(form, data, limits.document_out_bytes)
             del data
             yield
             plain = yield from unpack_pieces(
@@ -137,15 +137,8 @@ class OperationCodec:
         yield
         return self.accept(plain)
 
-    def _bytes_of(self, form: str, data: bytes | memoryview) -> Pieces[bytes]:
-        if form == "bytes":
-            return self._of_list(data)
-        text_form: TextForm = "latin1" if form == "latin1" else "base64"
-        return (yield from document_of(text_form, data, self._limits.document_out_bytes))
-
-    def _of_list(self, data: bytes | memoryview) -> bytes:
+    def _check_list(self, data: bytes | memoryview) -> None:
         check_list_bytes(self._plugin, self._limits, len(data), "gave")
-        return bytes(data)
 
     def _fault(self, error: DocumentError) -> PluginError:
         """The error of an answer that could not be read."""
