@@ -12,13 +12,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgpack
+from orchestrator_plugin_sdk import DocumentError
+
+from ...document_scan import scan
 
 _PIECE: Final = 1 << 20
-_MAX_CONTAINERS: Final = 1_000
-_MAX_LENGTH: Final = 1_000
-"""Lists and maps of a message, and the items of one of them: none that is meant needs so many.
-msgpack makes a list as long as its header says before it has read an item, so without this a
-worker's message of a few megabytes could keep the whole host busy for half a minute."""
+_MAX_VALUES: Final = 5_000
+"""Values of a message: none that is meant has so many. They are counted before any is built, since
+msgpack makes a list as long as its header says before it has read an item, and since a few bytes
+can cost a hundred times as many in Python."""
 
 
 class ChannelClosedError(Exception):
@@ -33,32 +35,30 @@ def _nothing() -> None:
     return
 
 
-def _unpacked(document: bytearray) -> Any:
-    made = 0
-
-    def count(container: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made > _MAX_CONTAINERS:
-            raise ValueError("too many lists and maps")
-        return container
-
+def _unpacked(document: bytearray, max_text: int | None) -> Any:
+    scan(document, _MAX_VALUES)
+    size = len(document)
     return msgpack.unpackb(
         document,
-        raw=False,
         strict_map_key=True,
-        list_hook=count,
-        object_hook=count,
-        max_array_len=min(_MAX_LENGTH, len(document)),
-        max_map_len=min(_MAX_LENGTH, len(document)),
+        max_array_len=size,
+        max_map_len=size,
+        max_str_len=size if max_text is None else max_text,
     )
 
 
 class Channel:
-    """One end. With `ask_ms`, asks whether to go on after so many milliseconds of waiting."""
+    """One end. With `ask_ms`, asks whether to go on after so many milliseconds of waiting.
 
-    def __init__(self, end: socket.socket, ask_ms: int | None = None) -> None:
+    With `max_text`, texts of messages that come have at most so many bytes: decoding them takes
+    time, while binary is only copied.
+    """
+
+    def __init__(
+        self, end: socket.socket, ask_ms: int | None = None, max_text: int | None = None
+    ) -> None:
         end.setblocking(False)
+        self._max_text = max_text
         self._ask_ms = ask_ms
         self._socket = end
         self._poll = select.poll()
@@ -97,8 +97,8 @@ class Channel:
             raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
         document = self._receive(size, go_on)
         try:
-            return _unpacked(document)
-        except (ValueError, TypeError, OverflowError, MemoryError, msgpack.UnpackException):
+            return _unpacked(document, self._max_text)
+        except (DocumentError, ValueError, TypeError, OverflowError, MemoryError):
             raise ChannelClosedError("what came is not a message") from None
 
     def _receive(self, size: int, go_on: Callable[[], None]) -> bytearray:
