@@ -81,9 +81,13 @@ class Limits(BaseModel):
     http_up_bytes: NotNegative = 16 * MIB
     """Bytes that requests send, heads included."""
     http_down_bytes: NotNegative = 64 * MIB
-    """Bytes of the bodies of responses, decompressed."""
+    """Bytes of the bodies of responses, decompressed. Of everything that comes, compressed and in
+    chunks, there may be twice as many and 1 MiB, each chunk counting as 256 more."""
     http_ms: Positive = 120_000
     """Milliseconds from sending a request to the end of its response."""
+    http_head_bytes: Positive = 64 * 1024
+    """Bytes of a head: of the names and values of a request's headers and query, and of everything
+    before the body of a response."""
 
 
 UNITS: Final = {
@@ -116,6 +120,7 @@ UNITS: Final = {
     "http_up_bytes": "bytes",
     "http_down_bytes": "bytes",
     "http_ms": "ms",
+    "http_head_bytes": "bytes",
 }
 """The unit of each limit."""
 

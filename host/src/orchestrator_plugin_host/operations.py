@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgpack
-from orchestrator_plugin_sdk import DocumentError, pack, to_document
+from orchestrator_plugin_sdk import DocumentError, Vectors, pack, to_document
+from orchestrator_plugin_sdk.answers import outgoing
 from orchestrator_plugin_sdk.contract import Kind, Operation
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -36,10 +37,27 @@ LARGE: Final = 512 * 1024
 """Bytes from which on a payload is read in turns with the event loop's other tasks."""
 
 
+_UNWRITABLE: Final = (
+    PydanticSerializationError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+
+
 class OperationCodec:
     """One operation of one loaded plugin. Not changed once it is made, so calls share it."""
 
-    __slots__ = ("_arguments", "_limits", "_operation", "_plugin", "_result", "_takes_document")
+    __slots__ = (
+        "_arguments",
+        "_limits",
+        "_operation",
+        "_plugin",
+        "_result",
+        "_takes_document",
+        "_written",
+    )
 
     def __init__(self, plugin: str, operation: Operation, limits: Limits) -> None:
         self._plugin = plugin
@@ -51,6 +69,7 @@ class OperationCodec:
         )
         self._takes_document = operation.with_context or bool(operation.arguments)
         self._result = None if operation.result is None else validator(operation.result, True)
+        self._written = None if operation.result is None else serializer(operation.result)
 
     def validate_arguments(self, values: Sequence[Any]) -> list[Any]:
         """What a caller passed, in the order of the method's parameters, as SDK values.
@@ -83,7 +102,7 @@ class OperationCodec:
             if context is not None:
                 document["context"] = context
             packed: bytes = msgpack.packb(document)
-        except (PydanticSerializationError, TypeError, ValueError, OverflowError, RecursionError):
+        except _UNWRITABLE:
             packed = self._encode_slowly(arguments, context)
         if len(packed) > self._limits.document_in_bytes:
             raise self._too_large(
@@ -107,16 +126,46 @@ class OperationCodec:
 
         Raises `PluginOutputError` or `DocumentTooLargeError`.
         """
-        if form != "latin1" or len(data) > LARGE:
+        if form == "base64" or len(data) > LARGE:
             return at_once(self.decode_pieces(form, data))
+        if form == "bytes":
+            self._check_list(data)
+            return self.read(bytes(data))
+        if isinstance(data, bytes) and data.isascii():
+            return self.read(data)
         try:
             document = str(data, "utf-8").encode("latin-1")
-            plain = unpack(document, self._limits.document_out_bytes, self._limits.document_values)
         except UnicodeError:
             raise PluginOutputError(f"{self._what()} is not a payload of the form latin1") from None
+        return self.read(document)
+
+    def read(self, document: bytes) -> Any:
+        """A document of the plugin's as a value of the operation's result, at once. Raises as
+        `decode` does."""
+        try:
+            plain = unpack(document, self._limits.document_out_bytes, self._limits.document_values)
         except DocumentError as error:
             raise self._fault(error) from None
         return self.accept(plain)
+
+    # As across the boundary, for plugins that there is none to.
+
+    def copied(self, document: bytes) -> list[Any]:
+        """The arguments that are in a document of `encode`, as a plugin gets them."""
+        plain = msgpack.unpackb(document)
+        return [wanted.validate_python(plain[name]) for name, wanted, _ in self._arguments]
+
+    def written(self, value: Any) -> bytes:
+        """What a plugin's method returned, as the document of its answer.
+
+        Raises `PluginCallError` for what can't be sent.
+        """
+        if self._written is not None and self._operation.result is not Vectors:
+            try:
+                return cast("bytes", msgpack.packb(self._written.to_python(value, warnings=False)))
+            except _UNWRITABLE:
+                return cast("bytes", outgoing(self._operation, value))  # which says what is wrong
+        return cast("bytes", outgoing(self._operation, value))
 
     def decode_pieces(self, form: str, data: bytes | memoryview) -> Pieces[Any]:
         """`decode`, yielding between pieces of some milliseconds each. Does not keep `data` longer
@@ -138,17 +187,20 @@ class OperationCodec:
         return self.accept(plain)
 
     def _check_list(self, data: bytes | memoryview) -> None:
-        check_list_bytes(self._plugin, self._limits, len(data), "gave")
+        if len(data) <= self._limits.document_out_bytes:  # else that limit is told
+            check_list_bytes(self._plugin, self._limits, len(data), "returned")
 
     def _fault(self, error: DocumentError) -> PluginError:
         """The error of an answer that could not be read."""
         if isinstance(error, DocumentSizeError):
             counted = f", {error.counted}" if error.counted else ""
             return self._too_large(
-                "document_out_bytes", f"gave a document of {error.size:,} bytes{counted}"
+                "document_out_bytes", f"returned a document of {error.size:,} bytes{counted}"
             )
         if isinstance(error, TooManyValuesError):
-            return self._too_large("document_values", "gave a document of more values than it may")
+            return self._too_large(
+                "document_values", "returned a document of more values than it may"
+            )
         return PluginOutputError(f"{self._what()} {error}")
 
     def accept(self, plain: Any) -> Any:
@@ -187,7 +239,7 @@ def check_list_bytes(plugin: str, limits: Limits, size: int, what: str) -> None:
     list, that is too long: each of its bytes takes some 85 bytes of the host's memory on the way.
 
     To be asked before a payload is lowered, and before a list that a guest gave is lifted. `what`
-    says what the plugin did, or was to: `gave`, `was to get`.
+    says what the plugin did, or was to: `returned`, `was to get`.
     """
     if size > limits.list_bytes:
         raise DocumentTooLargeError(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgpack
-from orchestrator_plugin_sdk import DocumentError
+from orchestrator_plugin_sdk.errors import DocumentError
 
 from ...document_scan import scan
 
@@ -35,16 +35,28 @@ def _nothing() -> None:
     return
 
 
-def _unpacked(document: bytearray, max_text: int | None) -> Any:
-    scan(document, _MAX_VALUES)
+def packed(message: Any) -> bytes:
+    """A message as it is sent. Raises `UnsendableError`."""
+    try:
+        return cast("bytes", msgpack.packb(message, use_bin_type=True))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnsendableError(str(error)) from None
+
+
+def unpacked(document: bytes | bytearray | memoryview, max_text: int | None = None) -> Any:
+    """A message that was received, no text of which may have more bytes than `max_text`: decoding
+    text takes time, while binary is only copied. Raises `ChannelClosedError`."""
     size = len(document)
-    return msgpack.unpackb(
-        document,
-        strict_map_key=True,
-        max_array_len=size,
-        max_map_len=size,
-        max_str_len=size if max_text is None else max_text,
-    )
+    try:
+        scan(document, _MAX_VALUES)
+        return msgpack.unpackb(
+            document,
+            max_array_len=size,
+            max_map_len=size,
+            max_str_len=size if max_text is None else max_text,
+        )
+    except (DocumentError, ValueError, TypeError, OverflowError, MemoryError):
+        raise ChannelClosedError("what came is not a message") from None
 
 
 class Channel:
@@ -70,10 +82,7 @@ class Channel:
     def send(self, message: Any, go_on: Callable[[], None] = _nothing) -> None:
         """Sends a message. `go_on` is called while it waits; what it raises ends the sending, and
         with it the use of the channel. Raises `ChannelClosedError`."""
-        try:
-            document: bytes = msgpack.packb(message, use_bin_type=True)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise UnsendableError(str(error)) from None
+        document = packed(message)
         self._send(len(document).to_bytes(4, "little"), go_on)
         self._send(document, go_on)
 
@@ -95,11 +104,7 @@ class Channel:
         size = int.from_bytes(self._receive(4, go_on), "little")
         if size > most:
             raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
-        document = self._receive(size, go_on)
-        try:
-            return _unpacked(document, self._max_text)
-        except (DocumentError, ValueError, TypeError, OverflowError, MemoryError):
-            raise ChannelClosedError("what came is not a message") from None
+        return unpacked(self._receive(size, go_on), self._max_text)
 
     def _receive(self, size: int, go_on: Callable[[], None]) -> bytearray:
         data = bytearray()
