@@ -34,6 +34,7 @@ from orchestrator_plugin_sdk.http import HttpRequest
 from sdk.plugins import SmallProvider
 from support.heartbeat import MAX_GAP_SECONDS, undisturbed
 from support.servers import Exchange, Server
+from support.waiting import until
 
 from .conftest import METHODS, Fetching, fetch, manifest
 
@@ -106,8 +107,7 @@ class Range:
                 except Exception as error:
                     outcomes.append(error)
                 before = served
-                while served == before:  # one that began before the attack has ended, at last
-                    await anyio.sleep(0.001)
+                await until(lambda: served > before)  # one that began before the end, at last
                 tasks.cancel_scope.cancel()
 
         beating = await undisturbed(once)
