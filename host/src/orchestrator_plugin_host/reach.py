@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from orchestrator_plugin_sdk import ErrorKind, PayloadEncoding, PluginCallError
-from orchestrator_plugin_sdk.files import FileInfo
+from orchestrator_plugin_sdk.files import FileAccess, FileInfo, NoFiles
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest, NoHttp
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ class CallWorkers(Protocol):
         any more."""
 
 
+class CallFileAccess(FileAccess, Protocol):
+    """The files of one call, awaited: on threads of the plugin's own."""
+
+    async def list_document(self, path: str) -> bytes:
+        """`list_folder` as the document that a guest gets."""
+
+
 class CallFiles(Protocol):
     """The files of one call: `FileAccess` of the SDK, without waiting. What takes long calls
     `go_on` between its pieces."""
@@ -47,6 +54,10 @@ class CallFiles(Protocol):
     @property
     def workers(self) -> CallWorkers:
         """The threads to use them on."""
+
+    @property
+    def awaited(self) -> CallFileAccess:
+        """The same, for whoever awaits them."""
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """As `FileAccess` says, as do all the others."""
@@ -124,8 +135,14 @@ class _Here:
         return work(lambda: None)
 
 
+class _NoFileAccess(NoFiles):
+    async def list_document(self, path: str) -> bytes:
+        raise self._none()
+
+
 class _NoFiles:
     workers = _Here()
+    awaited: CallFileAccess = _NoFileAccess()
 
     def _none(self, *arguments: object) -> NoReturn:
         raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")

@@ -16,6 +16,7 @@ from ...errors import FilesError
 from ...policy import FilesGrant, FolderQuota
 from ..workers import Workers
 from .artifacts import Artifacts
+from .awaited import AwaitedFiles
 from .data import DataFolders
 from .paths import PluginPath, Root, refused
 from .quota import Quota
@@ -153,6 +154,11 @@ class OpenFiles:
         self._written_bytes = 0
         self._artifacts: Artifacts | None = None
         self._closed = False
+
+    @property
+    def awaited(self) -> AwaitedFiles:
+        """The same, for whoever awaits them."""
+        return AwaitedFiles(self)
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """As `FileAccess` says, as do all the others."""
