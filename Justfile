@@ -13,7 +13,7 @@ demo *arguments:
 
 # Run the tests
 test *arguments:
-    python -m pytest {{ arguments }}
+    python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal {{ arguments }}
 
 # Everything a change must pass
 check: format-check lint types test

@@ -24,6 +24,7 @@ from orchestrator_plugin_sdk import (
     load_project,
     read_manifest,
 )
+from support.building import CACHE
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -43,7 +44,10 @@ def blocks(page: Path, language: str) -> list[str]:
 def run(command: list[str], example_components: dict[str, Path]) -> str:
     """Runs a command where a reader would, with the examples built."""
     assert example_components
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "ORCHESTRATOR_PLUGIN_CACHE": str(CACHE)}
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -98,7 +98,15 @@ def run_until_killed(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("tier", "times"), [("in-process", 12), ("process", 5)])
+@pytest.mark.parametrize(
+    ("tier", "times"),
+    [
+        ("in-process", 3),
+        ("process", 2),
+        pytest.param("in-process", 12, marks=pytest.mark.slow),
+        pytest.param("process", 5, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_nothing_acknowledged_is_lost_by_a_kill(
     tier: str, times: int, tmp_path: Path, cache_directory: Path
@@ -538,7 +546,7 @@ def blocking(cache_directory: Path) -> Iterator[tuple[Any, LoadedVectorMemoryBac
             yield portal, portal.call(stores.open)
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(questions())
 def test_filters_mean_what_the_sdk_says(
     blocking: tuple[Any, LoadedVectorMemoryBackend],
@@ -558,7 +566,6 @@ def test_filters_mean_what_the_sdk_says(
     assert portal.call(ask) == wanted
 
 
-@settings(max_examples=100)
 @given(st.data())
 def test_the_best_are_those_of_a_search_through_all(
     blocking: tuple[Any, LoadedVectorMemoryBackend], data: st.DataObject

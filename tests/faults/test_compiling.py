@@ -25,7 +25,7 @@ from orchestrator_plugin_host.sandbox.cache import ComponentCache
 from support.guests import Guest
 from support.processes import HANG_SECONDS, alive, children, end, start, wait_until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 STEP = "(local.set 0 (i32.add (local.get 0) (i32.const 1)))"
 FAR_APART = Guest(

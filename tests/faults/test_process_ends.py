@@ -11,6 +11,8 @@ from orchestrator_plugin_sdk import LogEvent, pack, to_document
 from support.guests import DATA, Guest
 from support.processes import HANG_SECONDS, alive, children, run, start, wait_until
 
+pytestmark = pytest.mark.slow
+
 LOGGED = pack(to_document(LogEvent("hello")))
 EVENT = pack({"type": "text_delta", "text": "x"})
 DOING = {

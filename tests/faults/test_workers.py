@@ -27,6 +27,8 @@ from support.processes import HANG_SECONDS, alive, children, end, run, start, wa
 
 from .conftest import Load
 
+pytestmark = pytest.mark.slow
+
 REQUEST: dict[str, Any] = {"messages": []}
 LOGGED = pack(to_document(LogEvent("hello")))
 EVENT = pack({"type": "text_delta", "text": "x"})

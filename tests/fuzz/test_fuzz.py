@@ -28,15 +28,16 @@ from fuzz.targets.faults import FAULTS, Faults
 
 SEED = 20
 INPUTS = {
-    "components": 500,
-    "compiled": 8,
-    "documents": 2_000,
-    "tiers": 12,
-    "values": 2_000,
-    "payloads": 4_000,
-    "manifests": 800,
-    "messages": 3_000,
+    "components": (50, 500),
+    "compiled": (8, 20),
+    "documents": (200, 2_000),
+    "tiers": (12, 40),
+    "values": (200, 2_000),
+    "payloads": (400, 4_000),
+    "manifests": (80, 800),
+    "messages": (300, 3_000),
 }
+"""How many each target gets in a quick run of the tests, and in a slow one."""
 
 
 def ran(target: type[Target], seed: int, inputs: int) -> Tally:
@@ -52,11 +53,12 @@ def test_every_target_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_a_short_run_finds_nothing(name: str) -> None:
+def test_a_short_run_finds_nothing(name: str, pytestconfig: pytest.Config) -> None:
     target = target_class(name)
-    tally = ran(target, SEED, INPUTS[name])
+    inputs = INPUTS[name][pytestconfig.getoption("slow")]
+    tally = ran(target, SEED, inputs)
     assert not tally.findings, "\n".join(f"{one.number}: {one.detail}" for one in tally.findings)
-    assert tally.inputs == INPUTS[name]
+    assert tally.inputs == inputs
     # A run that never comes far says little, and one that always does isn't of enemies.
     stages = tally.stages()
     assert stages.keys() <= {*target.stages}
@@ -64,6 +66,7 @@ def test_a_short_run_finds_nothing(name: str) -> None:
     assert stages[target.stages[-1]] > 0
 
 
+@pytest.mark.slow
 def test_mutants_of_components_end_in_every_stage() -> None:
     target = target_class("components")
     stages = ran(target, SEED + 1, 300).stages()
@@ -131,6 +134,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from 
 
 
 @linux
+@pytest.mark.slow
 def test_each_fault_is_found_and_nothing_else_and_the_rest_goes_on() -> None:
     inputs, all_of_them = 50, {*filter(None, FAULTS.values())}
     for seed in count():

@@ -104,7 +104,11 @@ async def test_names_that_no_file_can_have(name: str) -> None:
         await resolve(name, 1000)
 
 
-@pytest.mark.parametrize("source", [None, 42, b"plugin.wasm", SmallProvider, object()], ids=repr)
+@pytest.mark.parametrize(
+    "source",
+    [None, 42, b"plugin.wasm", SmallProvider, object()],
+    ids=lambda source: type(source).__name__,
+)
 async def test_things_that_name_nothing(source: Any) -> None:
     with pytest.raises(PluginValidationError, match="not from a"):
         await resolve(source, 1000)

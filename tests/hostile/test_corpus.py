@@ -1,15 +1,17 @@
 """Every hostile case on every tier, and that the harness sees what it is there to see.
 
-Nothing here is timed: `orchestrator-plugin hostile` measures overshoots.
+A quick run has the first and the last case of each family. Nothing here is timed:
+`orchestrator-plugin hostile` measures overshoots.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
+import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 from orchestrator_plugin_host.hostile.building import build, read_pieces
@@ -20,34 +22,33 @@ from orchestrator_plugin_host.hostile.cases import (
     read_case,
     read_corpus,
 )
-from orchestrator_plugin_host.hostile.runner import Result, run_case
+from orchestrator_plugin_host.hostile.runner import Runner
 from orchestrator_plugin_host.settings import Tier
+from support.processes import alive, wait_until
 
 HERE = Path(__file__).parent
 CORPUS = read_corpus()
-Runs = dict[tuple[str, Tier], Future[Result]]
+
+
+def with_marks() -> Iterator[Any]:
+    """The cases, with the mark `slow` on all but the ends of a family."""
+    for _, found in groupby(CORPUS, lambda case: case.family):
+        family = list(found)
+        for case in family:
+            marks = () if case in (family[0], family[-1]) else (pytest.mark.slow,)
+            yield pytest.param(case, id=case.id, marks=marks)
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest, cache_directory: Path) -> Iterator[Runs]:
-    """The cases that this run of the tests is of, under way, as many at once as there are cores."""
-    wanted = [
-        (item.callspec.params["case"], item.callspec.params["tier"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.function is test_case
-    ]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        yield {
-            (case.id, tier): pool.submit(run_case, case, tier, cache_directory)
-            for case, tier in wanted
-        }
-        pool.shutdown(cancel_futures=True)
+def runner(cache_directory: Path) -> Iterator[Runner]:
+    with Runner(cache_directory) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.id)
-def test_case(case: Case, tier: Tier, runs: Runs) -> None:
-    result = runs[case.id, tier].result()
+@pytest.mark.parametrize("case", [*with_marks()])
+def test_case(case: Case, tier: Tier, runner: Runner) -> None:
+    result = runner.run(case, tier)
     assert not result.failures, result.stderr
 
 
@@ -131,11 +132,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_an_outcome_that_is_not_the_expected(
-    name: str, tmp_path: Path, cache_directory: Path
-) -> None:
+def test_an_outcome_that_is_not_the_expected(name: str, tmp_path: Path, runner: Runner) -> None:
     toml, wat, says = WRONG[name]
-    result = run_case(written(tmp_path, toml, wat), "in-process", cache_directory)
+    result = runner.run(written(tmp_path, toml, wat), "in-process")
     assert not result.passed
     assert says in "\n".join(result.failures)
     assert result.died is None
@@ -147,45 +146,86 @@ ENDS = {
     "SIGKILL": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
     "exit code 3": "import os; os._exit(3)",
 }
+IN_A_CASE = "import os; os.register_at_fork(after_in_child=lambda: exec({!r}, {{}}))"
 
 
+@pytest.mark.parametrize("when", ["{}", IN_A_CASE], ids=["before any case", "in a case"])
 @pytest.mark.parametrize("how", ENDS)
 def test_a_host_that_dies(
-    how: str, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, when: str, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken(tmp_path / "broken", monkeypatch, ENDS[how])
-    result = run_case(written(tmp_path, CALL), "in-process", cache_directory)
-    assert result.died == how
-    assert result.failures == (f"host died: {how}",)
-    assert not result.hung
+    broken(tmp_path / "broken", monkeypatch, when.format(ENDS[how]))
+    case = written(tmp_path, CALL)
+    with Runner(cache_directory) as runner:
+        for _ in range(2):
+            result = runner.run(case, "in-process")
+            assert result.died == how
+            assert result.failures == (f"host died: {how}",)
+            assert not result.hung
+
+
+@pytest.mark.parametrize("when", ["{}", IN_A_CASE], ids=["before any case", "in a case"])
+def test_what_comes_after_a_host_that_died(
+    when: str, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    code = f"import os; os.path.exists({str(seen)!r}) or (os.mkdir({str(seen)!r}), os.abort())"
+    broken(tmp_path / "broken", monkeypatch, when.format(code))
+    case = written(tmp_path, CALL)
+    with Runner(cache_directory) as runner:
+        first, second = (runner.run(case, "in-process") for _ in range(2))
+    assert first.failures == ("host died: SIGABRT",)
+    assert second.passed
+    assert [step.do for step in second.report.steps] == ["load", "generate"]
 
 
 def test_a_host_that_dies_after_its_report(
     tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGABRT)"
-    broken(tmp_path / "broken", monkeypatch, code)
-    result = run_case(written(tmp_path, CALL), "in-process", cache_directory)
+    broken(tmp_path / "broken", monkeypatch, IN_A_CASE.format(code))
+    with Runner(cache_directory) as runner:
+        result = runner.run(written(tmp_path, CALL), "in-process")
     assert result.report.steps
     assert result.failures == ("host died: SIGABRT",)
 
 
+@pytest.mark.parametrize("when", ["{}", IN_A_CASE], ids=["before any case", "in a case"])
 def test_a_host_that_hangs(
-    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+    when: str, tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken(tmp_path / "broken", monkeypatch, "import time; time.sleep(3600)")
-    result = run_case(written(tmp_path, CALL), "in-process", cache_directory, hung_seconds=1)
+    broken(tmp_path / "broken", monkeypatch, when.format("import time; time.sleep(3600)"))
+    with Runner(cache_directory, hung_seconds=1) as runner:
+        result = runner.run(written(tmp_path, CALL), "in-process")
     assert result.hung
     assert result.failures == ("hung: the host was not done after 1 s",)
-    assert result.seconds < 30
 
 
 def test_words_on_the_hosts_stdout(
     tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken(tmp_path / "broken", monkeypatch, "print('hello')")
-    result = run_case(written(tmp_path, CALL), "in-process", cache_directory)
+    code = "import atexit; atexit.register(print, 'hello')"
+    broken(tmp_path / "broken", monkeypatch, IN_A_CASE.format(code))
+    with Runner(cache_directory) as runner:
+        result = runner.run(written(tmp_path, CALL), "in-process")
     assert result.failures == ("something reached the host's stdout: b'hello\\n'",)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the process in /proc")
+def test_what_a_case_has_started_ends_with_it(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    code = (
+        "import atexit, pathlib, subprocess\n"
+        f"started = pathlib.Path({str(started)!r})\n"
+        "def start(): started.write_text(str(subprocess.Popen(['sleep', '3600']).pid))\n"
+        "atexit.register(start)"
+    )
+    broken(tmp_path / "broken", monkeypatch, IN_A_CASE.format(code))
+    with Runner(cache_directory) as runner:
+        assert runner.run(written(tmp_path, CALL), "in-process").passed
+    wait_until(lambda: not alive(int(started.read_text())), "the end of what it started")
 
 
 def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:

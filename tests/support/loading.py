@@ -27,9 +27,7 @@ from orchestrator_plugin_host import HostSettings, LoadedPlugin, PluginHost
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import PluginContext, PluginExport, PluginType, load_project
 
-from .building import EXAMPLES, REPOSITORY, built
-
-PROBES = REPOSITORY / "tests" / "conformance" / "plugins"
+from .building import EXAMPLES, PROBES, built
 
 
 def methods(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:

@@ -3,24 +3,25 @@ nothing has `NO_REACH`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from orchestrator_plugin_sdk import ErrorKind, PayloadEncoding, PluginCallError
-from orchestrator_plugin_sdk.files import FileAccess, FileInfo, NoFiles
+from orchestrator_plugin_sdk.files import FileInfo
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest, NoHttp
 
 if TYPE_CHECKING:
     from .calls import Call
 
 
-T = TypeVar("T")
-
-
 class CallHttp(Protocol):
     """The HTTP of one call: `HttpTransport` of the SDK."""
+
+    def announce(self, document_bytes: int) -> None:
+        """Told of a request before any of its document is read: counts it. Raises
+        `HttpLimitError` or `DocumentTooLargeError`."""
 
     async def send(self, request: HttpRequest) -> HttpHead:
         """As `HttpTransport` says."""
@@ -32,58 +33,37 @@ class CallHttp(Protocol):
         """As `HttpTransport` says."""
 
 
-class CallWorkers(Protocol):
-    """Threads that something may be done on that takes long."""
+class CallFiles(Protocol):
+    """The files of one call: `FileAccess` of the SDK, and what a guest or a caller gets of them."""
 
-    async def run(self, work: Callable[[Callable[[], None]], T]) -> T:
-        """What `work` returns, on a thread. It is passed a function that raises if nobody waits
-        any more."""
+    async def read(self, path: str, offset: int, length: int) -> bytes:
+        """As `FileAccess` says, as do all the others."""
 
+    async def write(self, path: str, offset: int, data: bytes) -> None:
+        """As `FileAccess` says."""
 
-class CallFileAccess(FileAccess, Protocol):
-    """The files of one call, awaited: on threads of the plugin's own."""
+    async def resize(self, path: str, size: int) -> None:
+        """As `FileAccess` says."""
+
+    async def sync(self, path: str) -> None:
+        """As `FileAccess` says."""
+
+    async def stat(self, path: str) -> FileInfo:
+        """As `FileAccess` says."""
+
+    async def list_folder(self, path: str) -> Sequence[FileInfo]:
+        """As `FileAccess` says."""
 
     async def list_document(self, path: str) -> bytes:
         """`list_folder` as the document that a guest gets."""
 
-
-class CallFiles(Protocol):
-    """The files of one call: `FileAccess` of the SDK, without waiting. What takes long calls
-    `go_on` between its pieces."""
-
-    @property
-    def workers(self) -> CallWorkers:
-        """The threads to use them on."""
-
-    @property
-    def awaited(self) -> CallFileAccess:
-        """The same, for whoever awaits them."""
-
-    def read(self, path: str, offset: int, length: int) -> bytes:
-        """As `FileAccess` says, as do all the others."""
-
-    def write(self, path: str, offset: int, data: bytes) -> None:
+    async def make_folder(self, path: str) -> None:
         """As `FileAccess` says."""
 
-    def resize(self, path: str, size: int) -> None:
+    async def remove(self, path: str) -> None:
         """As `FileAccess` says."""
 
-    def sync(self, path: str, go_on: Callable[[], None] = ...) -> None:
-        """As `FileAccess` says."""
-
-    def stat(self, path: str) -> FileInfo:
-        """As `FileAccess` says."""
-
-    def list_folder(self, path: str, go_on: Callable[[], None] = ...) -> Sequence[FileInfo]:
-        """As `FileAccess` says."""
-
-    def make_folder(self, path: str) -> None:
-        """As `FileAccess` says."""
-
-    def remove(self, path: str) -> None:
-        """As `FileAccess` says."""
-
-    def rename(self, source: str, target: str, go_on: Callable[[], None] = ...) -> None:
+    async def rename(self, source: str, target: str) -> None:
         """As `FileAccess` says."""
 
     def host_path(self, path: str) -> tuple[Path, int]:
@@ -116,6 +96,10 @@ class CallReach(Protocol):
         """At most the first `length` characters of a text, without the values of secrets, however
         long the text is."""
 
+    def close_at_once(self, error: BaseException | None) -> bool:
+        """Ends what the call has open, however it ended, if nothing is to be awaited for that.
+        Whether it did; else `close` it."""
+
     async def close(self, error: BaseException | None) -> None:
         """Ends what the call has open, however it ended."""
 
@@ -130,31 +114,26 @@ class Reach(Protocol):
 _BYTES: Final[tuple[PayloadEncoding, ...]] = ("bytes",)
 
 
-class _Here:
-    async def run(self, work: Callable[[Callable[[], None]], T]) -> T:
-        return work(lambda: None)
-
-
-class _NoFileAccess(NoFiles):
-    async def list_document(self, path: str) -> bytes:
-        raise self._none()
-
-
 class _NoFiles:
-    workers = _Here()
-    awaited: CallFileAccess = _NoFileAccess()
+    async def _none(self, *arguments: object) -> NoReturn:
+        self.host_path()
 
-    def _none(self, *arguments: object) -> NoReturn:
+    def host_path(self, *arguments: object) -> NoReturn:
         raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
 
-    read = write = resize = sync = stat = list_folder = make_folder = remove = rename = _none
-    host_path = _none
+    read = write = resize = sync = stat = list_folder = list_document = _none
+    make_folder = remove = rename = _none
+
+
+class _NoRequests(NoHttp):
+    def announce(self, document_bytes: int) -> None:
+        return
 
 
 class _Nothing:
     """Reaches nothing, whoever asks."""
 
-    http: CallHttp = NoHttp()
+    http: CallHttp = _NoRequests()
     files: CallFiles = _NoFiles()
     payload_encodings: Collection[PayloadEncoding] = _BYTES
     secrets: Mapping[str, str] = MappingProxyType({})
@@ -167,6 +146,9 @@ class _Nothing:
 
     def beginning(self, text: str, length: int) -> str:
         return text[:length]
+
+    def close_at_once(self, error: BaseException | None) -> bool:
+        return True
 
     async def close(self, error: BaseException | None) -> None:
         return

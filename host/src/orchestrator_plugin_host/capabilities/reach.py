@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # who loads no plugin that reaches anything does without all 
     from ..admission import AdmittedPlugin
     from ..audit import PluginAudit
     from ..calls import Call
-    from .files import OpenFiles, PluginFiles
+    from .files import AwaitedFiles, OpenFiles, PluginFiles
     from .http import OpenHttp
     from .http_plugin import PluginHttp
     from .secrets import Secrets
@@ -54,13 +54,16 @@ class PluginReach:
 class CallReach:
     """As `reach.CallReach` says. What a call does not use is not made for it."""
 
-    __slots__ = ("_call", "_files", "_http", "_plugin", "payload_encodings", "secrets")
+    __slots__ = (
+        "_awaited", "_call", "_files", "_http", "_plugin", "payload_encodings", "secrets",
+    )  # fmt: skip
 
     def __init__(self, plugin: PluginReach, call: Call) -> None:
         self._plugin = plugin
         self._call = call
         self._http: OpenHttp | None = None
         self._files: OpenFiles | None = None
+        self._awaited: AwaitedFiles | None = None
         self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
         self.secrets: Mapping[str, str] = plugin.secrets.references
 
@@ -74,12 +77,15 @@ class CallReach:
         return self._http
 
     @property
-    def files(self) -> OpenFiles:
+    def files(self) -> AwaitedFiles:
         """As `reach.CallReach` says."""
-        if self._files is None:
+        if self._awaited is None:
+            from .files import AwaitedFiles
+
             plugin = self._plugin
             self._files = plugin.files.open(partial(plugin.audit.files, self._call))
-        return self._files
+            self._awaited = AwaitedFiles(self._files)
+        return self._awaited
 
     def scrub(self, document: Any) -> Any:
         """As `reach.CallReach` says."""
@@ -89,17 +95,27 @@ class CallReach:
         """As `reach.CallReach` says."""
         return self._plugin.secrets.scrubber.beginning(text, length)
 
+    def close_at_once(self, error: BaseException | None) -> bool:
+        """As `reach.CallReach` says."""
+        if self._http is not None:
+            return False
+        self._end(error)
+        return True
+
     async def close(self, error: BaseException | None) -> None:
         """As `reach.CallReach` says. Waits for no server and for no disk."""
         try:
             if self._http is not None:
                 await self._http.close_all()
         finally:
-            if self._files is not None:
-                # What a call that failed has left, nobody knows of.
-                self._files.close(keep=error is None)
-            if self._plugin.audit.enabled:
-                self._tell(error)
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._files is not None:
+            # What a call that failed has left, nobody knows of.
+            self._files.close(keep=error is None)
+        if self._plugin.audit.enabled:
+            self._tell(error)
 
     def _tell(self, error: BaseException | None) -> None:
         times = self._call.times()

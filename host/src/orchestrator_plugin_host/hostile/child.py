@@ -1,12 +1,11 @@
 """Runs one case in this process, with a host in it, and writes a report.
 
-The process is there to be ended by whatever the case does to it. Whoever started it (`runner`) has
-planted a secret in its environment and on its stdin, and looks at its stdout afterwards.
+The process is there to be ended by whatever the case does to it. `forking` starts it for `runner`,
+which has planted a secret in its environment and on its stdin, and looks at its stdout afterwards.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 from collections.abc import Callable
@@ -186,19 +185,9 @@ def _watch(problems: list[str]) -> None:
     threading.excepthook = raised("a thread")
 
 
-def main() -> None:
-    """Plays the case in the folder that the command line names."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("case", type=Path)
-    parser.add_argument("--tier", required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    asked = parser.parse_args()
-    run = _Run(read_case(asked.case), asked.tier, asked.folder, asked.cache)
+def play(case: Path, tier: Tier, cache: Path, folder: Path) -> None:
+    """Plays the case that is in `case`, and writes `report.json` into `folder`. Once a process."""
+    run = _Run(read_case(case), tier, folder, cache)
     _watch(run.report.problems)
     anyio.run(run.run)
-    (asked.folder / "report.json").write_text(run.report.model_dump_json())
-
-
-if __name__ == "__main__":
-    main()
+    (folder / "report.json").write_text(run.report.model_dump_json())

@@ -1,27 +1,29 @@
-"""Starts a child for each case, and judges what is left of it."""
+"""Has each case played in a process of its own, and judges what is left of it."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from queue import SimpleQueue
+from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
 from ..settings import Tier
 from .cases import Case
+from .forking import Forking
 from .report import Report
 
 HUNG_SECONDS: Final = 60.0
-"""How long a case may take before its child is taken for stuck."""
+"""How long a case may take before its process is taken for stuck."""
 
 SECRET: Final = "the-hosts-own-secret-5f2c9d"  # noqa: S105  # planted to be looked for
 _WORKER_MB: Final = 250
@@ -76,102 +78,91 @@ class Result:
         }
 
 
-def run_case(case: Case, tier: Tier, cache: Path, hung_seconds: float = HUNG_SECONDS) -> Result:
-    """Runs a case in a child of its own, and kills the child if it hangs."""
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as made:
-        folder = Path(made)
-        code, out, err = _run_child(case, tier, cache, folder, hung_seconds)
-        try:
-            report = Report.model_validate_json((folder / "report.json").read_text("utf-8"))
-        except (OSError, ValidationError):
-            report = None
-    failures: list[str] = []
-    died = _death(code)
-    if code is None:
-        failures.append(f"hung: the host was not done after {hung_seconds:g} s")
-    elif died is not None:
-        failures.append(f"host died: {died}")
-    elif report is None:
-        failures.append("the host ended without a report")
-    if report is not None:
-        failures += _failures(case, tier, report)
-    if out:
-        failures.append(f"something reached the host's stdout: {out[:100]!r}")
-    return Result(
-        case,
-        tier,
-        time.perf_counter() - started,
-        tuple(failures),
-        died,
-        code is None,
-        report or Report(),
-        err[-_MAX_STDERR:].decode("utf-8", "replace"),
-    )
+class Runner:
+    """Runs cases one after another, each in a process of its own. A context manager."""
+
+    def __init__(self, cache: Path, hung_seconds: float = HUNG_SECONDS) -> None:
+        """`cache` is the directory of the compiled components. A case that takes `hung_seconds` is
+        ended: it hangs."""
+        self._cache = cache
+        self._hung_seconds = hung_seconds
+        self._children = Forking(_environment())
+
+    def run(self, case: Case, tier: Tier) -> Result:
+        """What becomes of a case on a tier."""
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="hostile-", ignore_cleanup_errors=True) as made:
+            folder = Path(made)
+            (folder / "stdin").write_text(f"{SECRET}\n", "utf-8")
+            asked = {"case": case.folder, "tier": tier, "cache": self._cache, "folder": folder}
+            code = self._children.run(asked, self._hung_seconds)
+            out = (folder / "stdout").read_bytes() if (folder / "stdout").exists() else b""
+            err = (folder / "stderr").read_bytes() if (folder / "stderr").exists() else b""
+            try:
+                report = Report.model_validate_json((folder / "report.json").read_text("utf-8"))
+            except (OSError, ValidationError):
+                report = None
+        failures: list[str] = []
+        died = _death(code)
+        if code is None:
+            failures.append(f"hung: the host was not done after {self._hung_seconds:g} s")
+        elif died is not None:
+            failures.append(f"host died: {died}")
+        elif report is None:
+            failures.append("the host ended without a report")
+        if report is not None:
+            failures += _failures(case, tier, report)
+        if out:
+            failures.append(f"something reached the host's stdout: {out[:100]!r}")
+        return Result(
+            case,
+            tier,
+            time.perf_counter() - started,
+            tuple(failures),
+            died,
+            code is None,
+            report or Report(),
+            err[-_MAX_STDERR:].decode("utf-8", "replace"),
+        )
+
+    def close(self) -> None:
+        """Ends what starts the processes."""
+        self._children.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def run_cases(wanted: Iterable[tuple[Case, Tier]], cache: Path, jobs: int = 1) -> Iterator[Result]:
-    """Runs cases, this many at once, and gives each result as it comes, in their order."""
-    with ThreadPoolExecutor(jobs) as pool:
-        runs = [pool.submit(run_case, case, tier, cache) for case, tier in wanted]
+    """Runs cases, this many at once, and yields each result as it comes, in their order."""
+    with ExitStack() as opened:
+        idle: SimpleQueue[Runner] = SimpleQueue()
+        for _ in range(jobs):
+            idle.put(opened.enter_context(Runner(cache)))
+        pool = opened.enter_context(ThreadPoolExecutor(jobs))
+
+        def run(case: Case, tier: Tier) -> Result:
+            runner = idle.get()
+            try:
+                return runner.run(case, tier)
+            finally:
+                idle.put(runner)
+
+        runs = [pool.submit(run, case, tier) for case, tier in wanted]
         try:
-            for run in runs:
-                yield run.result()
+            for one in runs:
+                yield one.result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _run_child(
-    case: Case, tier: Tier, cache: Path, folder: Path, hung_seconds: float
-) -> tuple[int | None, bytes, bytes]:
-    """The child's exit code (none if it hung), and what it wrote.
-
-    What it writes goes to files: a pipe that a process of its own keeps open would be waited for.
-    """
-    arguments = [str(case.folder), "--tier", tier, "--cache", str(cache), "--folder", str(folder)]
-    with (
-        (folder / "stdin").open("w+b") as stdin,
-        (folder / "stdout").open("w+b") as stdout,
-        (folder / "stderr").open("w+b") as stderr,
-    ):
-        stdin.write(f"{SECRET}\n".encode())
-        stdin.seek(0)
-        child = subprocess.Popen(  # noqa: S603  # this interpreter, and a module of this package
-            [sys.executable, "-X", "faulthandler", "-m", f"{__package__}.child", *arguments],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=_environment(),
-            start_new_session=True,
-        )
-        code: int | None
-        try:
-            code = child.wait(hung_seconds)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            _end(child)
-        stdout.seek(0)
-        stderr.seek(0)
-        return code, stdout.read(), stderr.read()
+            pool.shutdown(cancel_futures=True)
 
 
 def _environment() -> dict[str, str]:
     """Ours, with a secret in it, and where our modules are, however they came to be known."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return {**os.environ, "PYTHONPATH": path, "ORCHESTRATOR_HOSTILE_SECRET": SECRET}
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child, and what it started that did not end with it."""
-    if child.poll() is None:
-        child.kill()
-        child.wait()
-    if hasattr(os, "killpg"):
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return  # nothing is left of it
 
 
 def _death(code: int | None) -> str | None:

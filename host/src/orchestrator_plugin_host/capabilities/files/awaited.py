@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from orchestrator_plugin_sdk import pack
 from orchestrator_plugin_sdk.files import FileInfo
 
-from ...reach import CallFiles
+from .plugin import OpenFiles
 
 
 class AwaitedFiles:
@@ -18,7 +19,7 @@ class AwaitedFiles:
 
     __slots__ = ("_files", "_run")
 
-    def __init__(self, files: CallFiles) -> None:
+    def __init__(self, files: OpenFiles) -> None:
         self._files = files
         self._run = files.workers.run
 
@@ -50,6 +51,10 @@ class AwaitedFiles:
         """`list_folder` as the document that a guest gets: made on the thread, too, since it may
         have thousands of entries."""
         return await self._run(lambda go_on: _document(self._files.list_folder(path, go_on)))
+
+    def host_path(self, path: str) -> tuple[Path, int]:
+        """As `reach.CallFiles` says."""
+        return self._files.host_path(path)
 
     async def make_folder(self, path: str) -> None:
         """As `FileAccess` says."""
