@@ -77,7 +77,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     of_all_tests = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if of_all_tests and not hasattr(config, "workerinput"):
-        anyio.run(prepare)
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        anyio.run(prepare, terminal.write_line if terminal else print)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
