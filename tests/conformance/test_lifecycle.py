@@ -95,7 +95,7 @@ ONE = PoolSettings(instances=1)
 async def under_way(logger: MemoryLogger) -> None:
     """Waits for a call to log something. It may do so on a thread of its own, which could set no
     event of the loop."""
-    while not logger.events:  # noqa: ASYNC110
+    while not logger.events:
         await anyio.sleep(0.001)
 
 

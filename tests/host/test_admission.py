@@ -173,6 +173,17 @@ def test_an_import_that_is_not_given(name: str) -> None:
     assert IMPORTS[name] in str(caught.value)
 
 
+def test_names_that_are_long_or_many_are_cut_in_errors() -> None:
+    long = f"a{'b' * 4_000}"
+    with pytest.raises(InvalidComponentError) as caught:
+        admit_component(component(f'(import "{long}" (instance))'), LIMITS, Policy())
+    assert len(str(caught.value)) < 1_000
+    many = " ".join(f'(instance $i{n}) (export "{long}{n}" (instance $i{n}))' for n in range(50))
+    with pytest.raises(InvalidComponentError, match="and 40 more") as caught:
+        admit_component(component(many), LIMITS, Policy())
+    assert len(str(caught.value)) < 4_000
+
+
 @pytest.mark.parametrize("sort", ["(func)", "(component)", "(core module)"])
 def test_an_import_of_another_sort(sort: str) -> None:
     with pytest.raises(InvalidComponentError, match="which this host does not give"):

@@ -238,7 +238,7 @@ async def test_a_request_that_fails_is_a_line(
         made["failed"]
         in {
             "no connection": {f"{server.origin}: no connection"},
-            "no answer": {f"{server.origin}: the exchange failed (RemoteProtocolError)"},
+            "no answer": {f"{server.origin}: it closed the connection without a response"},
             "late": {"HttpLimitError"},
             "given up": {"CancelledError", "Cancelled"},
         }[how]

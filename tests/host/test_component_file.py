@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
+import tracemalloc
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -312,15 +315,82 @@ def number(value: int) -> bytes:
     return bytes([value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14])
 
 
-def test_more_sections_than_any_component_has() -> None:
-    assert read_component(EMPTY + section(7, b"") * 90_000).imports == ()
-    with pytest.raises(InvalidComponentError, match="more than 100,000 sections"):
-        read_component(EMPTY + section(7, b"") * 100_001)
+def named(kind: int, name: bytes) -> bytes:
+    """A custom section of this name (0), or an import of an instance (10)."""
+    body = number(len(name)) + name
+    if kind == 10:
+        body = b"\x01\0" + body + b"\x05\0"
+    return bytes([kind]) + number(len(body)) + body
 
 
-def test_more_imports_than_any_component_has() -> None:
-    with pytest.raises(InvalidComponentError, match="imports or exports 1,001 things at once"):
-        read_component(EMPTY + b"\x0a" + number(3) + number(1_001))
+def module_of(sections: bytes) -> bytes:
+    body = MODULE + sections
+    return b"\x01" + number(len(body)) + body
+
+
+EXPENSIVE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "sections": (lambda: section(7, b"") * 10_001, "more than 10,000 sections"),
+    "64 million sections": (lambda: section(7, b"") * 64_000_000, "more than 10,000 sections"),
+    "sections of modules": (
+        lambda: module_of(section(1, b"\0") * 200_000) * 2,
+        "more than 10,000 sections",
+    ),
+    "modules": (lambda: section(1, MODULE) * 10_001, "more than 10,000 sections"),
+    "custom sections": (lambda: named(0, b"a") * 101, "more than 100 custom sections"),
+    "imports at once": (
+        lambda: b"\x0a" + number(3) + number(1_001),
+        "more than 1,000 imports and exports",
+    ),
+    "imports one by one": (lambda: named(10, b"a") * 1_001, "more than 1,000 imports and exports"),
+    "exports and imports": (
+        lambda: named(10, b"a") * 600 + (b"\x0b" + number(3) + number(600)),
+        "more than 1,000 imports and exports",
+    ),
+    "bytes of names": (
+        lambda: named(10, "é".encode() * 2_000) * 300,
+        "more than 1,048,576 bytes of names",
+    ),
+    "bytes of names in modules": (
+        lambda: module_of(named(0, b"a" * 4_000) * 300),
+        "more than 1,048,576 bytes of names",
+    ),
+    "4 billion imports": (lambda: b"\x0a\x05\xff\xff\xff\xff\x0f", "more than 1,000 imports"),
+}
+
+
+@pytest.mark.parametrize("name", EXPENSIVE)
+def test_more_than_any_component_has(name: str) -> None:
+    """Refused in little time and memory, however much of it there is."""
+    make, message = EXPENSIVE[name]
+    data = EMPTY + make()
+    tracemalloc.start()
+    began = time.thread_time()
+    try:
+        with pytest.raises(InvalidComponentError, match=message):
+            read_component(data)
+        assert time.thread_time() - began < 0.2  # measuring memory takes most of that
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_nothing_is_copied_to_read_a_large_component() -> None:
+    nested = module_of(
+        named(0, b"a") + section(11, b"\0") + b"\0" + number(1 << 20) + b"\0" * (1 << 20)
+    )
+    for _ in range(12):
+        nested = b"\x04" + number(len(EMPTY + nested)) + EMPTY + nested
+    data = with_manifest(EMPTY + nested, manifest_of())
+    tracemalloc.start()
+    try:
+        file = read_component(data)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+        tracemalloc.reset_peak()
+        assert len(without_names(data)) == len(data)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    assert file.contents.sections == 12 + 1 + 3 + 1
 
 
 def test_a_manifest_that_is_too_large() -> None:
@@ -334,13 +404,9 @@ def test_a_manifest_that_is_too_large() -> None:
 
 @pytest.mark.parametrize("depth", [0, 1])
 def test_sections_are_counted_at_all_depths(depth: int) -> None:
-    """A hundred megabytes of empty sections would take minutes to read."""
     sections = section(2, b"\0") * 6_000
     if depth:
-        size = len(EMPTY + sections)
-        assert size < 1 << 21
-        nested = bytes([4, size & 127 | 128, size >> 7 & 127 | 128, size >> 14])
-        sections = nested + EMPTY + sections
+        sections = b"\x04" + number(len(EMPTY + sections)) + EMPTY + sections
     assert read_component(EMPTY + sections).contents.sections == 6_000 + depth
-    with pytest.raises(InvalidComponentError, match="more than 100,000 sections"):
-        read_component(EMPTY + sections * 17)
+    with pytest.raises(InvalidComponentError, match="more than 10,000 sections"):
+        read_component(EMPTY + sections * 2)

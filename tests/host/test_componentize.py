@@ -15,11 +15,11 @@ from orchestrator_plugin_host import (
     with_manifest,
 )
 from orchestrator_plugin_host.admission import world_of
+from orchestrator_plugin_host.binary import index_type
 from orchestrator_plugin_host.build import build, embed_manifest
 from orchestrator_plugin_host.component_file import read_component
 from orchestrator_plugin_host.componentize import componentize
 from orchestrator_plugin_host.componentize.abi import Signature, exported, imported, post_return
-from orchestrator_plugin_host.componentize.encoding import index_type
 from orchestrator_plugin_host.wit import (
     EnumType,
     FlagsType,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import subprocess
+import sys
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -32,11 +35,23 @@ def test_all_is_sorted() -> None:
 def test_all_lists_the_public_names_and_no_other() -> None:
     public = {
         name
-        for name, value in vars(host).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        for name, value in vars(import_module("orchestrator_plugin_host.public")).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType) and name != "annotations"
     }
     assert set(host.__all__) == public
     assert len(host.__all__) == len(public)
+
+
+def test_names_are_loaded_when_they_are_used() -> None:
+    code = (
+        "import sys, orchestrator_plugin_host as host; assert 'pydantic' not in sys.modules;"
+        "host.PluginHost; assert 'wasmtime' not in sys.modules;"
+        "from orchestrator_plugin_host import *; PluginHost, Limits;"
+        "assert 'PluginHost' in dir(host)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'Plug'"):
+        getattr(host, "Plug")  # noqa: B009
 
 
 def test_every_error_of_the_hosts_own_is_public() -> None:

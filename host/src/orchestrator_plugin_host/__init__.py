@@ -1,123 +1,29 @@
 """Run plugins of LLM orchestrators: sandboxed WebAssembly components, or trusted Python objects.
 
 >>> from orchestrator_plugin_host import LoadedProvider, PluginHost
+
+The names, and what they are, are those of `public`, which is loaded when the first of them is used:
+a program that could have plugins, and has none, does not wait for it.
 """
 
-from .component_file import ComponentFile, read_component, with_manifest
-from .discovery import ENTRY_POINT_GROUP, PluginSource
-from .errors import (
-    AuditError,
-    CacheError,
-    CallTimes,
-    CompileLimitError,
-    CompilerLostError,
-    ComponentTooLargeError,
-    ConcurrencyLimitError,
-    DeadlineExceededError,
-    DocumentTooLargeError,
-    FilesError,
-    FirstEventTimeoutError,
-    FuelExhaustedError,
-    HttpLimitError,
-    IdleTimeoutError,
-    InvalidComponentError,
-    LimitExceededError,
-    LogLimitError,
-    MemoryLimitError,
-    PluginAbortedError,
-    PluginBlockedError,
-    PluginBuildError,
-    PluginClosedError,
-    PluginInitError,
-    PluginInputError,
-    PluginNotFoundError,
-    PluginOutputError,
-    PluginRefusedError,
-    PluginTrapError,
-    PolicyError,
-    SecretError,
-    SignalsTakenError,
-    StreamLimitError,
-    WorkerLostError,
-)
-from .handles import (
-    LoadedEmbedder,
-    LoadedPlugin,
-    LoadedProvider,
-    LoadedToolExecutor,
-    LoadedVectorMemoryBackend,
-    PluginStream,
-    ResponseStream,
-)
-from .host import PluginHost, SafeLoad
-from .limits import Limits
-from .policy import (
-    FilesGrant,
-    FolderQuota,
-    HttpGrant,
-    Policy,
-    PolicyFile,
-    SecretGrant,
-    read_policy,
-)
-from .settings import HostSettings, PoolSettings
+from __future__ import annotations
 
-__all__ = [
-    "ENTRY_POINT_GROUP",
-    "AuditError",
-    "CacheError",
-    "CallTimes",
-    "CompileLimitError",
-    "CompilerLostError",
-    "ComponentFile",
-    "ComponentTooLargeError",
-    "ConcurrencyLimitError",
-    "DeadlineExceededError",
-    "DocumentTooLargeError",
-    "FilesError",
-    "FilesGrant",
-    "FirstEventTimeoutError",
-    "FolderQuota",
-    "FuelExhaustedError",
-    "HostSettings",
-    "HttpGrant",
-    "HttpLimitError",
-    "IdleTimeoutError",
-    "InvalidComponentError",
-    "LimitExceededError",
-    "Limits",
-    "LoadedEmbedder",
-    "LoadedPlugin",
-    "LoadedProvider",
-    "LoadedToolExecutor",
-    "LoadedVectorMemoryBackend",
-    "LogLimitError",
-    "MemoryLimitError",
-    "PluginAbortedError",
-    "PluginBlockedError",
-    "PluginBuildError",
-    "PluginClosedError",
-    "PluginHost",
-    "PluginInitError",
-    "PluginInputError",
-    "PluginNotFoundError",
-    "PluginOutputError",
-    "PluginRefusedError",
-    "PluginSource",
-    "PluginStream",
-    "PluginTrapError",
-    "Policy",
-    "PolicyError",
-    "PolicyFile",
-    "PoolSettings",
-    "ResponseStream",
-    "SafeLoad",
-    "SecretError",
-    "SecretGrant",
-    "SignalsTakenError",
-    "StreamLimitError",
-    "WorkerLostError",
-    "read_component",
-    "read_policy",
-    "with_manifest",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .public import *  # noqa: F403  # its `__all__` says which
+    from .public import __all__ as __all__
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__all__" or not name.startswith("_"):
+        public = import_module(".public", __name__)
+        if name == "__all__" or name in public.__all__:
+            value = globals()[name] = getattr(public, name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *import_module(".public", __name__).__all__})

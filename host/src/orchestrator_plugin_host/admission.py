@@ -5,8 +5,9 @@ Pure: reads bytes and values, decides, does nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from orchestrator_plugin_sdk import (
     PluginExport,
@@ -23,6 +24,8 @@ from .limits import UNITS, Limits, effective_limits
 from .policy import Policy, PolicyFile
 from .wit import World, full_name, read_contract
 
+_MAX_SHOWN: Final = 200
+_MAX_LISTED: Final = 10
 # Every component made by componentize-py exports this besides its world. Never called.
 _HARMLESS_EXPORTS = frozenset({"exports"})
 
@@ -134,8 +137,8 @@ def check_names(
     for name, sort in file.imports:
         if (name not in allowed and not policy.admits(name)) or sort != "instance":
             raise InvalidComponentError(
-                f"plugin {manifest.name!r} imports {name!r}, which this host does not give to a "
-                f"{manifest.type} plugin. {_import_remedy(name, policy)}"
+                f"plugin {manifest.name!r} imports {_cut(name)!r}, which this host does not give "
+                f"to a {manifest.type} plugin. {_import_remedy(name, policy)}"
             )
     exported = dict(file.exports)
     missing = world.exports.keys() - exported.keys()
@@ -143,15 +146,25 @@ def check_names(
         raise InvalidComponentError(
             f"plugin {manifest.name!r} is of another world than its manifest says: type = "
             f"{manifest.type.value!r} is the world {world.name!r}, which exports "
-            f"{', '.join(sorted(missing))}; the component exports "
-            f"{', '.join(sorted(exported)) or 'nothing'}"
+            f"{', '.join(sorted(missing))}; the component exports {_listed(exported)}"
         )
     for name, sort in file.exports:
         if (name not in world.exports and name not in _HARMLESS_EXPORTS) or sort != "instance":
             raise InvalidComponentError(
-                f"plugin {manifest.name!r} exports {name!r}, which is not in the world "
+                f"plugin {manifest.name!r} exports {_cut(name)!r}, which is not in the world "
                 f"{world.name!r}: remove it from the plugin's world"
             )
+
+
+def _cut(name: str) -> str:
+    """A name that a component chose, as an error repeats it."""
+    return name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = ", ".join(map(_cut, sorted(names)[:_MAX_LISTED]))
+    more = len(names) - _MAX_LISTED
+    return (f"{shown} and {more:,} more" if more > 0 else shown) or "nothing"
 
 
 def _import_remedy(name: str, policy: Policy) -> str:

@@ -1,8 +1,8 @@
 """The audit: every decision about what a plugin reaches, one line of JSON each, appended to a file.
 
 A line is written by a thread of its own, so that no call waits for a disk; whoever is denied
-something does not wait either. Nothing is dropped: when the disk can't keep up, calls wait after
-all.
+something does not wait either. Nothing is dropped: when the disk can't keep up, requests wait, and
+in the end calls fail.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Queue
+from queue import SimpleQueue
 from typing import Any, Final
+
+import anyio
 
 from .calls import Call
 from .errors import AuditError
 
-_WAITING: Final = 10_000
+_MAX_BEHIND: Final = 10_000
+"""Lines that may wait to be written before requests wait for them."""
+_MAX_WAITING: Final = 20_000
+"""Lines that may wait to be written at all."""
+_LOOK_SECONDS: Final = 0.01
 _LAST_SECONDS: Final = 30.0
 """How long the last lines may take."""
 
@@ -38,7 +44,7 @@ class AuditLog:
         except OSError as error:
             raise AuditError(f"the audit {path} can't be opened: {error.strerror}") from None
         self._path = path
-        self._waiting: Queue[Mapping[str, Any] | None] = Queue(_WAITING)
+        self._waiting: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
         self._failure: AuditError | None = None
         self._closing = threading.Lock()
         self._closed = False
@@ -51,11 +57,21 @@ class AuditLog:
         atexit.register(self._finish)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Writes one decision soon. Raises `AuditError` once the file can't be written: what can't
-        be audited does not happen."""
+        """Writes one decision soon, and never waits. Raises `AuditError` once the file can't be
+        written, or not fast enough: what can't be audited does not happen."""
         with self._closing:
             self.check()
+            if self._waiting.qsize() >= _MAX_WAITING:
+                raise AuditError(
+                    f"the audit {self._path} is written too slowly: {_MAX_WAITING:,} lines wait"
+                )
             self._waiting.put(record)
+
+    @property
+    def behind(self) -> bool:
+        """Whether so many lines wait to be written that nothing should be begun that writes
+        more."""
+        return self._waiting.qsize() >= _MAX_BEHIND
 
     def check(self) -> None:
         """Raises `AuditError` if nothing can be written any more."""
@@ -93,20 +109,27 @@ class AuditLog:
 
 
 class PluginAudit:
-    """What is written of one loaded plugin. `sink` takes each record, or there is none; `check`
-    raises if it would not."""
+    """What is written of one loaded plugin, into `log` if there is one."""
 
-    def __init__(
-        self,
-        plugin: str,
-        digest: str | None,
-        sink: Callable[[Mapping[str, Any]], None] | None = None,
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, plugin: str, digest: str | None, log: AuditLog | None = None) -> None:
         self._plugin = plugin
         self._digest = digest
-        self._sink = sink
-        self.check = check
+        self._log = log
+        self._sink = None if log is None else log.write
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is written."""
+        return self._sink is not None
+
+    async def room(self) -> None:
+        """Waits until what was written before has got to the disk, nearly. Raises `AuditError`."""
+        if self._log is None:
+            return
+        self._log.check()
+        while self._log.behind:
+            await anyio.sleep(_LOOK_SECONDS)
+            self._log.check()
 
     def http(self, call: Call, facts: Mapping[str, Any], *, denied: str | None = None) -> None:
         """A request that was made, or denied."""

@@ -71,10 +71,18 @@ class Cursor:
                 f"the {self.what} is malformed: a name isn't UTF-8"
             ) from None
 
+    def view(self) -> memoryview:
+        """The bytes that are left, not copied."""
+        return memoryview(self.data)[self.at : self.end]
+
+    def section(self) -> tuple[int, Self]:
+        """The next section: its number, and its content."""
+        return self.byte(), self.take(self.unsigned())
+
     def sections(self) -> Iterator[tuple[int, Self]]:
-        """The sections that are left: the number of each, and its content."""
+        """The sections that are left."""
         while self.at < self.end:
-            yield self.byte(), self.take(self.unsigned())
+            yield self.section()
 
 
 def unsigned(value: int) -> bytes:
@@ -84,6 +92,14 @@ def unsigned(value: int) -> bytes:
         encoded.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*encoded, value])
+
+
+def index_type(index: int) -> bytes:
+    """A type by its index where a primitive type could be, too: there a number has a sign."""
+    encoded = unsigned(index)
+    if encoded[-1] < 0x40:
+        return encoded
+    return encoded[:-1] + bytes([encoded[-1] | 0x80, 0])
 
 
 def sized(content: bytes) -> bytes:

@@ -1,82 +1,62 @@
 """One call of a plugin: its deadline, its abort, its budgets. The same for both backends.
 
-A `Call` is made by a handle on the event loop and read by whichever thread runs the plugin.
+A `Call` is made by a handle. All of it happens on the event loop; a guest that computes for long
+does so in a thread, which reads the call's clock and abort signal.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterator,
-    Mapping,
-)
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Final, Self
 
 import anyio
-from anyio.lowlevel import EventLoopToken, current_token
+from anyio.lowlevel import current_token
 from orchestrator_plugin_sdk import (
-    ErrorKind,
+    DocumentError,
     LogEvent,
-    PluginCallError,
     PluginContext,
     PluginLogger,
     from_document,
-    unpack,
 )
 from orchestrator_plugin_sdk.log import log_document
 
-from .courier import Courier
+from .budget import CallBudget
+from .documents import unpack, validate
 from .errors import (
     CallTimes,
     DeadlineExceededError,
-    DocumentTooLargeError,
     FirstEventTimeoutError,
     IdleTimeoutError,
-    LogLimitError,
     PluginAbortedError,
-    PluginError,
-    StreamLimitError,
+    PluginOutputError,
 )
-from .limits import UNITS, Limits
+from .limits import Limits
 from .reach import NO_REACH, Reach
-from .stopwatch import Stopwatch
-
-T = TypeVar("T")
+from .timing import Stopwatch, call_soon
 
 ABORT_GRACE_SECONDS: Final = 0.01
 """How long an aborted plugin may take to stop by itself."""
 
+MOMENT_SECONDS: Final = 0.03
+"""What a plugin gets to tidy up in, all in all, when its call has no time left."""
 
 _STEPS: Final[Mapping[str, tuple[type[DeadlineExceededError], str]]] = {
     "first_event_ms": (FirstEventTimeoutError, "gave no first event in time"),
     "idle_ms": (IdleTimeoutError, "gave no further event in time"),
 }
 
-MOMENT_SECONDS: Final = 0.05
-"""What a plugin gets to tidy up in when its call has no time left."""
 
+class Call(CallBudget):
+    """The state of one call. Its clock runs from when it is made, but where `pause` stops it."""
 
-def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
-    """Runs `function` on an event loop soon, from any thread, without waiting for it.
-
-    Does nothing if the loop has ended.
-    """
-    loop: Any = token.native_token
-    schedule = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
-    try:
-        schedule(function)
-    except RuntimeError:  # asyncio: the loop is closed; trio's RunFinishedError is one too
-        return
-
-
-class Call:
-    """The state of one call. Thread-safe where both sides use it."""
+    __slots__ = (
+        "_aborted_at", "_hosted", "_id", "_left", "_moment_ends", "_queued", "_resumed_at",
+        "_step", "_step_left", "context", "fuelled", "host_error", "operation", "reach",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -88,60 +68,55 @@ class Call:
         reach: Reach = NO_REACH,
     ) -> None:
         """`operation` is what is called, for the audit; `reach`, what the plugin may reach."""
-        self.id = os.urandom(8).hex()
-        self.plugin = plugin
+        super().__init__(plugin, limits)
         self.operation = operation
-        self.limits = limits
-        self.reach = reach.open(self)
-        self.courier: Courier | None = None
-        self.context = context.with_(
-            logger=_MeteredLogger(self, context.logger), secrets=self.reach.secrets
-        )
-        self._left = limits.deadline_ms / 1000
-        self._step: str | None = None
-        self._step_left = 0.0
-        self._queued = Stopwatch()
-        self._hosted = Stopwatch()
-        self._resumed_at: float | None = None
-        self._interrupted = threading.Event()
-        self._interrupted_at = 0.0
-        self._reason: PluginError | None = None
+        self.context = context
         self.host_error: BaseException | None = None
         """What was raised on the host's side while the plugin ran: it ends the call, whatever the
         plugin makes of it."""
-        self._log_events = 0
-        self._log_bytes = 0
-        self._stream_events = 0
-        self._lock = threading.Lock()
+        self.fuelled: object = None
+        """The instance that has had the fuel of this call: it is for all that the call does there.
+        """
+        self._id = ""
+        self._left = limits.deadline_ms / 1000
+        self._step: str | None = None
+        self._step_left = 0.0
+        self._queued: Stopwatch | None = None
+        self._hosted: Stopwatch | None = None
+        self._resumed_at: float | None = time.monotonic()
+        self._aborted_at: float | None = None
+        self._moment_ends: float | None = None
+        self.reach = reach.open(self)
 
-    @asynccontextmanager
-    async def closing(self) -> AsyncIterator[None]:
-        """Around the whole call: what it has open ends with it."""
-        try:
-            yield
-        except BaseException as error:
-            with anyio.CancelScope(shield=True):
-                await self.reach.close(error)
-            raise
-        with anyio.CancelScope(shield=True):
-            await self.reach.close(None)
-
-    def on_event_loop(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` gives on the event loop, for a plugin's thread, which waits. Raises why the
-        call must end, if it must."""
-        assert self.courier is not None
-        return self.courier.run(work, self.check_running)
+    @property
+    def id(self) -> str:
+        """What tells the call apart in the audit: 16 random digits."""
+        if not self._id:
+            self._id = os.urandom(8).hex()
+        return self._id
 
     # Time.
 
     def left(self) -> float:
-        """Seconds until the deadline; negative after it. The clock stands between the events of a
-        stream."""
+        """Seconds until the deadline; negative after it."""
         left = self._left if self._step is None else min(self._left, self._step_left)
         return left - self._running_for()
 
     def _running_for(self) -> float:
-        return 0.0 if self._resumed_at is None else time.monotonic() - self._resumed_at
+        resumed_at = self._resumed_at
+        return 0.0 if resumed_at is None else time.monotonic() - resumed_at
+
+    def pause(self) -> None:
+        """Stops the clock: between the events of a stream the time is the caller's."""
+        spent = self._running_for()
+        self._left -= spent
+        self._step_left -= spent
+        self._resumed_at = None
+
+    def resume(self) -> None:
+        """Starts the clock again."""
+        if self._resumed_at is None:
+            self._resumed_at = time.monotonic()
 
     def begin_step(self, limit: str) -> None:
         """From now on, time is also up after this limit (`first_event_ms`, `idle_ms`)."""
@@ -150,76 +125,71 @@ class Call:
 
     def queuing(self) -> AbstractContextManager[None]:
         """Around waiting for an instance."""
-        return self._queued.running()
+        if self._queued is None:
+            self._queued = Stopwatch()
+        return self._queued
 
     def hosting(self) -> AbstractContextManager[None]:
         """Around what the host does for the plugin, while that waits."""
-        return self._hosted.running()
+        if self._hosted is None:
+            self._hosted = Stopwatch()
+        return self._hosted
 
     def times(self) -> CallTimes:
         """Where the time of the call has gone so far."""
         spent = self.limits.deadline_ms / 1000 - self._left + self._running_for()
-        queued, hosted = self._queued.seconds(), self._hosted.seconds()
+        queued = 0.0 if self._queued is None else self._queued.seconds()
+        hosted = 0.0 if self._hosted is None else self._hosted.seconds()
         guest = max(spent - queued - hosted, 0.0)
         return CallTimes(*(round(one * 1000) for one in (queued, guest, hosted)))
 
     def time_to_end(self) -> float:
         """Seconds for what ends a call: what is left of it, or a moment.
 
-        The caller is waiting: what a plugin does then must not outlast the caller's deadline.
+        The caller is waiting: what a plugin does then must not outlast the caller's deadline by
+        more than that moment, in however many steps it is done.
         """
-        return max(self.left(), MOMENT_SECONDS)
+        left = self.left()
+        if left > MOMENT_SECONDS:
+            return left
+        if self._moment_ends is None:
+            self._moment_ends = time.monotonic() + MOMENT_SECONDS
+        return max(self._moment_ends - time.monotonic(), 0.0)
 
     def deadline_ms_left(self) -> int:
         """Milliseconds until the deadline, at least 1: what a plugin is told."""
         return max(1, int(self.left() * 1000))
-
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        self._resumed_at = time.monotonic()
-        try:
-            yield
-        finally:
-            spent = self._running_for()
-            self._left -= spent
-            self._step_left -= spent
-            self._resumed_at = None
 
     # Ends.
 
     @property
     def interrupted(self) -> bool:
         """Whether the caller has given up, or time has run out."""
-        return self._interrupted.is_set() or self.left() <= 0
+        return self.context.abort_signal.aborted or self.left() <= 0
 
-    def interrupt(self, reason: PluginError) -> None:
-        """Ends the call, from any thread. The first reason stays."""
-        with self._lock:
-            if self._reason is None:
-                self._reason = reason
-                self._interrupted_at = time.monotonic()
-        self._interrupted.set()
+    @property
+    def grace(self) -> float:
+        """Seconds that an aborted plugin may still take to stop by itself."""
+        if self._aborted_at is None:
+            self._aborted_at = time.monotonic()
+        return min(self._aborted_at + ABORT_GRACE_SECONDS - time.monotonic(), self.left())
 
     def check(self) -> None:
         """Raises why the call must end, if it must."""
-        if self._interrupted.is_set():
-            raise self.reason()
+        if self.context.abort_signal.aborted:
+            raise self.aborted()
         if self.left() <= 0:
             raise self.out_of_time()
 
     def check_running(self) -> None:
         """`check`, for a plugin that runs: after an abort it has a moment to stop by itself."""
-        if (
-            self._interrupted.is_set()
-            and time.monotonic() - self._interrupted_at < ABORT_GRACE_SECONDS
-            and self.left() > 0
-        ):
-            return
-        self.check()
+        if not self.context.abort_signal.aborted or self.grace <= 0:
+            self.check()
 
-    def reason(self) -> PluginError:
-        """Why the call was ended."""
-        return self._reason or self.out_of_time()
+    def aborted(self) -> PluginAbortedError:
+        """The error of the caller's abort."""
+        reason = self.context.abort_signal.reason
+        return PluginAbortedError(f"plugin {self.plugin!r}: {reason or 'aborted'}")
 
     def out_of_time(self) -> DeadlineExceededError:
         """The error of the deadline that has passed."""
@@ -229,102 +199,81 @@ class Call:
             return kind(*self._limit(self._step), f"{what} ({times})", times)
         return DeadlineExceededError(*self._limit("deadline_ms"), f"took too long ({times})", times)
 
-    def wait(self, seconds: float) -> None:
-        """Sleeps for the plugin, on its thread. Raises why the call must end, if it must."""
-        until = time.monotonic() + seconds
-        with self.hosting():
-            while True:
-                self.check()
-                rest = min(until - time.monotonic(), self.left())
-                if rest <= 0 and time.monotonic() >= until:
-                    return
-                self._interrupted.wait(max(rest, 0))
+    async def end(self, error: BaseException | None) -> None:
+        """Ends what the call has open, however it ended."""
+        if not self.reach.close_at_once(error):
+            with anyio.CancelScope(shield=True):
+                await self.reach.close(error)
 
-    @asynccontextmanager
-    async def scope(self) -> AsyncIterator[None]:
-        """Runs a piece of the call on the event loop, and ends it at the deadline or on abort.
+    def log(self, document: bytes) -> None:
+        """Counts a log event, and gives it to the caller's logger without the values of secrets.
 
-        Raises `DeadlineExceededError` or `PluginAbortedError`.
+        Raises `LogLimitError`, `PluginOutputError`, or whatever the logger raises.
         """
-        token = current_token()
-        signal = self.context.abort_signal
-        with self._running():
-            cancelling = anyio.CancelScope(deadline=anyio.current_time() + self.left())
+        self.count_log_event(len(document))
+        try:
+            plain = unpack(document, self.limits.log_bytes, self.limits.document_values)
+            event = validate(LogEvent, plain, "the event")
+        except DocumentError as error:
+            raise PluginOutputError(
+                f"plugin {self.plugin!r} logged what is not a log event: {error}"
+            ) from None
+        scrubbed = self.reach.scrub(plain)
+        if scrubbed is not plain:
+            event = from_document(LogEvent, scrubbed)
+        self.context.logger.emit(event)
 
-            def abort() -> None:
-                self.interrupt(
-                    PluginAbortedError(f"plugin {self.plugin!r}: {signal.reason or 'aborted'}")
-                )
-                call_soon(token, cancelling.cancel)
-
-            forget = signal.add_listener(abort)
-            try:
-                self.check()
-                with cancelling:
-                    yield
-                if cancelling.cancelled_caught:
-                    raise self.reason()
-            except PluginCallError as error:
-                # The plugin looked at the signal, and stopped before it was made to.
-                if error.kind is ErrorKind.ABORTED and self._interrupted.is_set():
-                    raise self.reason() from error
-                raise
-            finally:
-                forget()
-
-    # Budgets.
-
-    def count_stream_event(self) -> None:
-        """Counts an event of a stream. Raises `StreamLimitError`."""
-        self._stream_events += 1
-        if self._stream_events > self.limits.stream_events:
-            raise StreamLimitError(*self._limit("stream_events"), "streamed too many events")
-
-    def count_log_event(self, size: int) -> None:
-        """Counts a log event of `size` bytes. Raises `LogLimitError`."""
-        self._log_events += 1
-        self._log_bytes += size
-        if self._log_events > self.limits.log_events:
-            raise LogLimitError(*self._limit("log_events"), "logged too many events")
-        if self._log_bytes > self.limits.log_bytes:
-            raise LogLimitError(*self._limit("log_bytes"), "logged too many bytes")
-
-    def check_log_bytes(self, size: int) -> None:
-        """Raises `LogLimitError` for an event that is too large even to be read."""
-        if self._log_bytes + size > self.limits.log_bytes:
-            raise LogLimitError(*self._limit("log_bytes"), "logged too many bytes")
-
-    def check_document_in(self, size: int) -> None:
-        """Raises `DocumentTooLargeError` for a document that is too large to pass in."""
-        if size > self.limits.document_in_bytes:
-            raise DocumentTooLargeError(
-                *self._limit("document_in_bytes"), f"was to get a document of {size:,} bytes"
-            )
-
-    def check_document_out(self, size: int) -> None:
-        """Raises `DocumentTooLargeError` for a document that is too large to take."""
-        if size > self.limits.document_out_bytes:
-            raise DocumentTooLargeError(
-                *self._limit("document_out_bytes"), f"gave a document of {size:,} bytes"
-            )
-
-    def _limit(self, name: str) -> tuple[str, str, int, str]:
-        return self.plugin, name, getattr(self.limits, name), UNITS[name]
+    def scope(self) -> CallScope:
+        """Around a piece of the call that waits: ends it at the deadline or on abort."""
+        return CallScope(self)
 
 
-class _MeteredLogger(PluginLogger):
-    """The caller's logger, counted. Both backends log through it."""
+class CallScope:
+    """A piece of a call that waits on the event loop. A context manager; ends what is within at
+    the deadline or on abort, and raises `DeadlineExceededError` or `PluginAbortedError` then."""
 
-    def __init__(self, call: Call, target: PluginLogger) -> None:
+    __slots__ = ("_call", "_forget", "_scope", "_token")
+
+    def __init__(self, call: Call) -> None:
         self._call = call
-        self._target = target
+
+    def __enter__(self) -> Self:
+        call = self._call
+        call.check()
+        self._token = current_token()
+        self._scope = anyio.CancelScope(deadline=anyio.current_time() + call.left())
+        self._scope.__enter__()
+        self._forget = call.context.abort_signal.add_listener(self._abort)
+        return self
+
+    def _abort(self) -> None:
+        call_soon(self._token, self._scope.cancel)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self._forget()
+        swallowed = self._scope.__exit__(kind, error, trace)
+        if self._scope.cancelled_caught:
+            call = self._call
+            raise call.aborted() if call.context.abort_signal.aborted else call.out_of_time()
+        return swallowed
+
+
+class CallLogger(PluginLogger):
+    """The caller's logger, as a native plugin gets it: counted, and without secrets."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     def emit(self, event: LogEvent) -> None:
+        """Takes one event. Raises `ValueError` for what is no log event."""
         document = log_document(event)
         try:
-            self._call.count_log_event(len(document))
-            plain = self._call.reach.scrub(unpack(document))
-            self._target.emit(from_document(LogEvent, plain))
+            self._call.log(document)
         except BaseException as error:
             self._call.host_error = error
             raise

@@ -3,7 +3,6 @@ plugin, its module is imported, as an entry point is."""
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +64,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def _entry_point(name: str) -> PluginExport[Any]:
+    from importlib.metadata import entry_points  # takes long to load
+
     installed = entry_points(group=ENTRY_POINT_GROUP)
     if name not in installed.names:
         known = ", ".join(sorted(installed.names)) or "none"

@@ -18,7 +18,6 @@
     ├── PluginOutputError                  what the plugin answered is not what it promised
     ├── PluginTrapError                    the sandboxed plugin crashed
     ├── PluginAbortedError                 the caller gave up
-    ├── PluginBlockedError             too many instances of the plugin can't be stopped
     ├── WorkerLostError                the process that ran the plugin ended
     ├── CompilerLostError              the process that compiled the plugin ended
     ├── PluginClosedError                  the plugin or the host has been shut down
@@ -44,14 +43,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator_plugin_sdk import (
+# From the modules, not the package: a worker process imports this one, and none of the rest.
+from orchestrator_plugin_sdk.errors import (
     ErrorKind,
-    ModelResponse,
     PluginCallError,
     PluginError,
     PluginValidationError,
     PluginVersionMismatchError,
 )
+from orchestrator_plugin_sdk.provider import ModelResponse
 
 __all__ = [
     "AuditError",
@@ -74,7 +74,6 @@ __all__ = [
     "LogLimitError",
     "MemoryLimitError",
     "PluginAbortedError",
-    "PluginBlockedError",
     "PluginBuildError",
     "PluginCallError",
     "PluginClosedError",
@@ -155,12 +154,6 @@ class PluginAbortedError(PluginError):
 
 class PluginClosedError(PluginError):
     """The plugin or its host has been shut down."""
-
-
-class PluginBlockedError(PluginError):
-    """Several instances of a plugin are past their deadlines and can't be stopped: they block in
-    the host's system, where only the `process` tier could end them. The call was not made; calls
-    are made again when enough of them have come back."""
 
 
 class WorkerLostError(PluginError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
 
 import anyio
 from orchestrator_plugin_sdk import (
@@ -26,8 +26,6 @@ from .admission import (
 )
 from .backends.base import Backend
 from .backends.native import NativeBackend
-from .backends.wasm import WasmBackend
-from .calls import Call
 from .capabilities.observing import Observations
 from .capabilities.reach import PluginReach
 from .capabilities.resolving import Resolver
@@ -38,11 +36,11 @@ from .errors import PluginClosedError, PluginError, PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
 from .policy import Policy, PolicyFile
-from .sandbox.instance import Sandbox
-from .sandbox.loader import ComponentLoader, Template
-from .sandbox.selfcheck import check_round_trip
-from .sandbox.threads import WorkerThreads
 from .settings import HostSettings, PoolSettings, Tier
+
+if TYPE_CHECKING:  # wasmtime takes long to load, and is loaded with the first component
+    from .sandbox.inprocess import Sandbox
+    from .sandbox.loader import ComponentLoader, Template
 
 _LOADS: Final = 8
 """Components that are compiled, or taken from the cache, at once: on threads that the application's
@@ -92,7 +90,6 @@ class PluginHost:
         self._plugins: list[LoadedPlugin] = []
         self._sandbox: Sandbox | None = None
         self._loader: ComponentLoader | None = None
-        self._threads = WorkerThreads()
         self._open = False
         self._loading = anyio.CapacityLimiter(_LOADS)
         self._opening = anyio.Lock()
@@ -100,7 +97,6 @@ class PluginHost:
 
     async def __aenter__(self) -> Self:
         if not self._open:
-            self._threads = WorkerThreads()
             self._opening, self._closing = anyio.Lock(), anyio.Lock()  # of this event loop
             self._loading = anyio.CapacityLimiter(_LOADS)
             self._reach.open()
@@ -132,9 +128,8 @@ class PluginHost:
                 await self._plugins.pop().shutdown()
             except BaseException as error:  # also what a caller's logger raises
                 failures.append(error)
-        await anyio.to_thread.run_sync(self._threads.close)
         if self._sandbox is not None:
-            self._sandbox.close()
+            await anyio.to_thread.run_sync(self._sandbox.close)
             self._sandbox = self._loader = None
         try:
             await self._reach.close()
@@ -221,6 +216,10 @@ class PluginHost:
         except BaseException:
             await reach.close()
             raise
+        if isinstance(admitted.source, ComponentFile):  # its bytes have served
+            admitted = replace(
+                admitted, source=replace(admitted.source, data=b"", custom_sections=())
+            )
         plugin = handle_type(admitted, backend, context, reach)
         await plugin.start(self.settings.init_deadline_ms)
         if not self._open:
@@ -312,15 +311,21 @@ class PluginHost:
                 init_deadline_ms=settings.init_deadline_ms,
                 reach=reach,
             )
+        if settings.tier == "in-process" and wasi_imports(admitted.source):
+            raise PluginRefusedError(
+                f"plugin {admitted.manifest.name!r} imports WASI, whose functions block whoever "
+                "calls them: load it with tier='process', where a call that blocks is ended with "
+                "its worker process, or build it without WASI"
+            )
+        from .backends.wasm import WasmBackend
+
         loader = await self._open_loader()
         template = await self._template(loader, admitted, admitted.source, settings.tier)
         return WasmBackend(
             admitted,
             config,
             template=template,
-            owner=admitted.source.digest,
             tier=settings.tier,
-            threads=self._threads,
             pool=settings.pool,
             context=context,
             init_deadline_ms=settings.init_deadline_ms,
@@ -332,13 +337,13 @@ class PluginHost:
         async with self._opening:
             self._check_open()
             if self._loader is None:
+                from .sandbox.inprocess import Sandbox
+                from .sandbox.loader import ComponentLoader
+                from .sandbox.selfcheck import check_round_trip
+
                 sandbox = Sandbox()
                 try:
-                    # Compiles, and runs a guest: on a thread with a stack that is large enough.
-                    call = Call("self-check", Limits(), PluginContext())
-                    await self._threads.run(
-                        "self-check", call, lambda: check_round_trip(sandbox, call)
-                    )
+                    await anyio.to_thread.run_sync(check_round_trip, sandbox)
                     self._check_open()
                     self._loader = ComponentLoader(
                         sandbox, self.settings.cache_directory, self.settings.cache_bytes

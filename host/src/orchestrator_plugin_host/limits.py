@@ -56,7 +56,12 @@ class Limits(BaseModel):
     document_in_bytes: Positive = 16 * MIB
     """Bytes of a document on its way into a plugin."""
     document_out_bytes: Positive = 16 * MIB
-    """Bytes of a document that a plugin gives."""
+    """Bytes of a document that a plugin gives. A byte of text that is not ASCII counts five."""
+    document_values: Positive = 50_000
+    """Values of a document that a plugin gives: items of lists, keys and values of maps."""
+    list_bytes: Positive = 96 * 1024
+    """Bytes of a payload of the form `bytes`, either way: on the way, each takes some 85 bytes of
+    the host's memory. The forms `latin1` and `base64` have no such limit."""
     log_events: NotNegative = 1_000
     """Log events."""
     log_bytes: NotNegative = MIB
@@ -76,9 +81,13 @@ class Limits(BaseModel):
     http_up_bytes: NotNegative = 16 * MIB
     """Bytes that requests send, heads included."""
     http_down_bytes: NotNegative = 64 * MIB
-    """Bytes of the bodies of responses, decompressed."""
+    """Bytes of the bodies of responses, decompressed. Of everything that comes, compressed and in
+    chunks, there may be twice as many and 1 MiB, each chunk counting as 256 more."""
     http_ms: Positive = 120_000
     """Milliseconds from sending a request to the end of its response."""
+    http_head_bytes: Positive = 64 * 1024
+    """Bytes of a head: of the names and values of a request's headers and query, and of everything
+    before the body of a response."""
 
 
 UNITS: Final = {
@@ -98,6 +107,8 @@ UNITS: Final = {
     "code_bytes": "bytes",
     "document_in_bytes": "bytes",
     "document_out_bytes": "bytes",
+    "document_values": "values",
+    "list_bytes": "bytes",
     "log_events": "events",
     "log_bytes": "bytes",
     "stream_events": "events",
@@ -109,6 +120,7 @@ UNITS: Final = {
     "http_up_bytes": "bytes",
     "http_down_bytes": "bytes",
     "http_ms": "ms",
+    "http_head_bytes": "bytes",
 }
 """The unit of each limit."""
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class CallHttp(Protocol):
     """The HTTP of one call: `HttpTransport` of the SDK."""
 
+    def announce(self, document_bytes: int) -> None:
+        """Told of a request before any of its document is read: counts it. Raises
+        `HttpLimitError` or `DocumentTooLargeError`."""
+
     async def send(self, request: HttpRequest) -> HttpHead:
         """As `HttpTransport` says."""
 
@@ -30,33 +34,36 @@ class CallHttp(Protocol):
 
 
 class CallFiles(Protocol):
-    """The files of one call: `FileAccess` of the SDK, without waiting."""
+    """The files of one call: `FileAccess` of the SDK, and what a guest or a caller gets of them."""
 
-    def read(self, path: str, offset: int, length: int) -> bytes:
+    async def read(self, path: str, offset: int, length: int) -> bytes:
         """As `FileAccess` says, as do all the others."""
 
-    def write(self, path: str, offset: int, data: bytes) -> None:
+    async def write(self, path: str, offset: int, data: bytes) -> None:
         """As `FileAccess` says."""
 
-    def resize(self, path: str, size: int) -> None:
+    async def resize(self, path: str, size: int) -> None:
         """As `FileAccess` says."""
 
-    def sync(self, path: str) -> None:
+    async def sync(self, path: str) -> None:
         """As `FileAccess` says."""
 
-    def stat(self, path: str) -> FileInfo:
+    async def stat(self, path: str) -> FileInfo:
         """As `FileAccess` says."""
 
-    def list_folder(self, path: str) -> Sequence[FileInfo]:
+    async def list_folder(self, path: str) -> Sequence[FileInfo]:
         """As `FileAccess` says."""
 
-    def make_folder(self, path: str) -> None:
+    async def list_document(self, path: str) -> bytes:
+        """`list_folder` as the document that a guest gets."""
+
+    async def make_folder(self, path: str) -> None:
         """As `FileAccess` says."""
 
-    def remove(self, path: str) -> None:
+    async def remove(self, path: str) -> None:
         """As `FileAccess` says."""
 
-    def rename(self, source: str, target: str) -> None:
+    async def rename(self, source: str, target: str) -> None:
         """As `FileAccess` says."""
 
     def host_path(self, path: str) -> tuple[Path, int]:
@@ -85,6 +92,14 @@ class CallReach(Protocol):
     def scrub(self, document: Any) -> Any:
         """A document, or a text, without the values of secrets."""
 
+    def beginning(self, text: str, length: int) -> str:
+        """At most the first `length` characters of a text, without the values of secrets, however
+        long the text is."""
+
+    def close_at_once(self, error: BaseException | None) -> bool:
+        """Ends what the call has open, however it ended, if nothing is to be awaited for that.
+        Whether it did; else `close` it."""
+
     async def close(self, error: BaseException | None) -> None:
         """Ends what the call has open, however it ended."""
 
@@ -100,17 +115,25 @@ _BYTES: Final[tuple[PayloadEncoding, ...]] = ("bytes",)
 
 
 class _NoFiles:
-    def _none(self, *arguments: object) -> NoReturn:
+    async def _none(self, *arguments: object) -> NoReturn:
+        self.host_path()
+
+    def host_path(self, *arguments: object) -> NoReturn:
         raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
 
-    read = write = resize = sync = stat = list_folder = make_folder = remove = rename = _none
-    host_path = _none
+    read = write = resize = sync = stat = list_folder = list_document = _none
+    make_folder = remove = rename = _none
+
+
+class _NoRequests(NoHttp):
+    def announce(self, document_bytes: int) -> None:
+        return
 
 
 class _Nothing:
     """Reaches nothing, whoever asks."""
 
-    http: CallHttp = NoHttp()
+    http: CallHttp = _NoRequests()
     files: CallFiles = _NoFiles()
     payload_encodings: Collection[PayloadEncoding] = _BYTES
     secrets: Mapping[str, str] = MappingProxyType({})
@@ -120,6 +143,12 @@ class _Nothing:
 
     def scrub(self, document: Any) -> Any:
         return document
+
+    def beginning(self, text: str, length: int) -> str:
+        return text[:length]
+
+    def close_at_once(self, error: BaseException | None) -> bool:
+        return True
 
     async def close(self, error: BaseException | None) -> None:
         return

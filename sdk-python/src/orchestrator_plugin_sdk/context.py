@@ -6,7 +6,6 @@ Plugins take all of it from here, so that one source runs natively and in a sand
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import threading
@@ -123,6 +122,8 @@ class NativeServices:
         if trio is not None and trio.lowlevel.in_trio_run():
             await trio.sleep(seconds)
         else:
+            import asyncio  # loaded, since it runs; otherwise it takes long, and is not needed
+
             await asyncio.sleep(seconds)
 
     def wall_time(self) -> float:

@@ -19,6 +19,9 @@ _SMALL = 8192
 """Bytes up to which `latin1` beats `base64` even for random data."""
 
 
+_ASCII = bytes(range(128))
+
+
 def choose_encoding(document: bytes, readable: Collection[PayloadEncoding]) -> PayloadEncoding:
     """The cheapest form of `document` among those its receiver reads. `bytes` always is one."""
     if "latin1" in readable and (
@@ -34,7 +37,7 @@ def _mostly_ascii(document: bytes) -> bool:
     """Whether a sample says that at most one byte in sixteen is not ASCII."""
     step = max(1, len(document) // 4096)
     sample = document[::step]
-    return sum(byte >> 7 for byte in sample) * 16 <= len(sample)
+    return len(sample.translate(None, _ASCII)) * 16 <= len(sample)
 
 
 def to_text(encoding: Literal["latin1", "base64"], document: bytes) -> str:

@@ -20,6 +20,9 @@ from .vectors import Vector, Vectors
 MAX_PROBLEMS = 100
 """How many faults of one document are listed: a hostile one could have millions."""
 
+_MAX_SHOWN = 200
+"""Characters of a key that a fault's path repeats."""
+
 _Decode = Callable[[Any, str, list[Problem]], Any]
 
 
@@ -48,7 +51,7 @@ def from_document(wanted: Any, document: Any, what: str | None = None) -> Any:
     """
     problems = _Problems()
     try:
-        value = _decoder(wanted)(document, "", problems)
+        value = decoder(wanted)(document, "", problems)
     except _ListFullError:
         value = None
     if problems:
@@ -57,7 +60,8 @@ def from_document(wanted: Any, document: Any, what: str | None = None) -> Any:
     return value
 
 
-def _decoder(wanted: Any) -> _Decode:
+def decoder(wanted: Any) -> _Decode:
+    """What reads documents as values of a type. Made once."""
     return _build_decoder(wanted)
 
 
@@ -158,12 +162,14 @@ _PLAIN: Mapping[Any, _Decode] = types.MappingProxyType(
 
 
 def _join(path: str, name: str) -> str:
+    if len(name) > _MAX_SHOWN:
+        name = f"{name[:_MAX_SHOWN]}…"
     return f"{path}.{name}" if path else name
 
 
 def _union(members: tuple[Any, ...]) -> _Decode:
     some = tuple(member for member in members if member is not type(None))
-    one = _decoder(some[0]) if len(some) == 1 else _choice(some)
+    one = decoder(some[0]) if len(some) == 1 else _choice(some)
     if some == members:
         return one
     return lambda value, path, problems: None if value is None else one(value, path, problems)
@@ -172,11 +178,11 @@ def _union(members: tuple[Any, ...]) -> _Decode:
 def _choice(members: tuple[Any, ...]) -> _Decode:
     """One of several: of dataclasses by their `type`, of anything else by what fits."""
     tagged = {
-        get_args(get_type_hints(member)["type"])[0]: _decoder(member)
+        get_args(get_type_hints(member)["type"])[0]: decoder(member)
         for member in members
         if is_dataclass(member)
     }
-    others = [_decoder(member) for member in members if not is_dataclass(member)]
+    others = [decoder(member) for member in members if not is_dataclass(member)]
 
     def decode(value: Any, path: str, problems: list[Problem]) -> Any:
         if tagged and isinstance(value, dict):
@@ -209,7 +215,7 @@ def _sequence(member: Any) -> _Decode:
         if not isinstance(value, (list, tuple)):
             problems.append(Problem(path, f"expected a list, got {_describe(value)}"))
             return value
-        one = _decoder(member)
+        one = decoder(member)
         return tuple(one(item, f"{path}[{i}]", problems) for i, item in enumerate(value))
 
     return decode
@@ -220,7 +226,7 @@ def _mapping(member: Any) -> _Decode:
         if not isinstance(value, dict):
             problems.append(Problem(path, f"expected a map, got {_describe(value)}"))
             return value
-        one = _decoder(member)
+        one = decoder(member)
         made: dict[str, Any] = {}
         for key, item in value.items():
             if isinstance(key, str):
@@ -259,7 +265,7 @@ def _record(wanted: Any) -> _Decode:
         made: dict[str, Any] = {}
         for key, item in value.items():
             if key in hints:
-                made[key] = _decoder(hints[key])(item, _join(path, key), problems)
+                made[key] = decoder(hints[key])(item, _join(path, key), problems)
             else:
                 known = ", ".join(hints)
                 problems.append(Problem(_join(path, str(key)), f"unknown key; known are {known}"))

@@ -7,7 +7,6 @@ float32 that NumPy and `array` read without a copy.
 
 from __future__ import annotations
 
-import math
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,12 +15,15 @@ from typing import Any, overload
 VectorLike = Any
 """A `Vector`, a sequence of numbers, or anything one-dimensional with the buffer protocol."""
 
-FROM_PLUGIN = "from plugin"
-"""The validation context of documents that crossed the boundary: there a vector is `bin` alone."""
+FROM_PLUGIN = "orchestrator_from_plugin"
+"""The key of a core schema's metadata under which the function is that validates what crossed the
+boundary, where a vector is `bin` alone."""
 
 _BIG_ENDIAN = sys.byteorder == "big"
 _FLOAT32 = ("f", "@f", "=f", ">f" if _BIG_ENDIAN else "<f")
 """The buffer formats that are this machine's float32."""
+_LARGE_EXPONENT = bytes(byte & 0x7F == 0x7F for byte in range(256))
+_LAST_BIT_OF_EXPONENT = bytes(byte >= 0x80 for byte in range(256))
 
 
 def _pack(values: VectorLike) -> bytes:
@@ -45,13 +47,22 @@ def _pack(values: VectorLike) -> bytes:
             except NotImplementedError:  # a format that memoryview can't read, its owner may
                 numbers = values
             packed = _from_numbers(numbers)
-    # The sum is infinite or NaN exactly when one of the numbers is, or when finite ones overflow
-    # a double, which float32 values can't.
-    if not math.isfinite(sum(packed)):
-        raise ValueError("a vector's numbers must be finite float32: no NaN, no infinity")
     if _BIG_ENDIAN:
         packed.byteswap()
-    return packed.tobytes()
+    return _finite(packed.tobytes())
+
+
+def _finite(data: bytes) -> bytes:
+    """Float32, little-endian, as it is. Raises `ValueError` for NaN and infinity: the numbers all
+    bits of whose exponent are set. They are looked for in all numbers at once, since a loop over
+    millions of them would hold up everything else."""
+    highest = data[3::4]  # the sign and seven bits of the exponent
+    if 0x7F in highest or 0xFF in highest:
+        next_bytes = data[2::4]  # the last bit of the exponent comes first
+        large = int.from_bytes(highest.translate(_LARGE_EXPONENT), "little")
+        if large & int.from_bytes(next_bytes.translate(_LAST_BIT_OF_EXPONENT), "little"):
+            raise ValueError("a vector's numbers must be finite float32: no NaN, no infinity")
+    return data
 
 
 def _from_numbers(values: Iterable[float]) -> array[float]:
@@ -95,7 +106,10 @@ class Vector(Sequence[float]):
         is not finite."""
         if len(data) % 4:
             raise ValueError(f"float32 data has 4 bytes a number; got {len(data)} bytes")
-        return cls(_unpack(bytes(data)))
+        made = cls.__new__(cls)
+        made.data = _finite(bytes(data))
+        made.view = _unpack(made.data)
+        return made
 
     def __len__(self) -> int:
         return len(self.view)
@@ -131,17 +145,24 @@ class Vector(Sequence[float]):
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        def validate(value: object, info: Any) -> Vector:
+        def from_plugin(value: object) -> Vector:
             if isinstance(value, Vector):
                 return value
             if isinstance(value, bytes):
                 return cls.from_bytes(value)
-            if info.context == FROM_PLUGIN or isinstance(value, (str, Mapping)) or value is None:
-                raise ValueError("expected a vector")
+            raise ValueError("expected a vector")
+
+        def validate(value: object) -> Vector:
+            if isinstance(value, (Vector, bytes, str, Mapping)) or value is None:
+                return from_plugin(value)
             return cls(value)
 
-        return core_schema.with_info_plain_validator_function(
-            validate, metadata={"pydantic_js_functions": [_binary_schema]}
+        return core_schema.no_info_plain_validator_function(
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda vector: vector.data
+            ),
+            metadata={"pydantic_js_functions": [_binary_schema], FROM_PLUGIN: from_plugin},
         )
 
 
@@ -183,7 +204,7 @@ class Vectors(Sequence[Vector]):
             raise ValueError(f"{len(data)} bytes are not whole rows of {dims} float32 numbers")
         made = cls.__new__(cls)
         made.dims = dims
-        made.data = Vector.from_bytes(data).data
+        made.data = _finite(bytes(data))
         return made
 
     def __len__(self) -> int:
@@ -220,24 +241,29 @@ class Vectors(Sequence[Vector]):
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        def validate(value: object, info: Any) -> Vectors:
+        def from_plugin(value: object) -> Vectors:
             if isinstance(value, Vectors):
                 return value
-            if isinstance(value, dict):
-                if value.keys() != {"data", "dims"}:
-                    raise ValueError("expected the keys data and dims")
-                data, dims = value["data"], value["dims"]
-                if not isinstance(data, bytes) or type(dims) is not int:
-                    raise ValueError("expected data: bin and dims: int")
-                return cls.from_bytes(data, dims)
-            if info.context == FROM_PLUGIN or isinstance(value, (str, bytes)):
+            if not isinstance(value, dict):
                 raise ValueError("expected vectors")
-            if not isinstance(value, Iterable):
-                raise ValueError("expected vectors")
+            if value.keys() != {"data", "dims"}:
+                raise ValueError("expected the keys data and dims")
+            data, dims = value["data"], value["dims"]
+            if not isinstance(data, bytes) or type(dims) is not int:
+                raise ValueError("expected data: bin and dims: int")
+            return cls.from_bytes(data, dims)
+
+        def validate(value: object) -> Vectors:
+            if isinstance(value, (Vectors, dict, str, bytes)) or not isinstance(value, Iterable):
+                return from_plugin(value)
             return cls(value)
 
-        return core_schema.with_info_plain_validator_function(
-            validate, metadata={"pydantic_js_functions": [_matrix_schema]}
+        return core_schema.no_info_plain_validator_function(
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda vectors: {"dims": vectors.dims, "data": vectors.data}
+            ),
+            metadata={"pydantic_js_functions": [_matrix_schema], FROM_PLUGIN: from_plugin},
         )
 
 

@@ -82,7 +82,7 @@ async def test_a_fresh_instance_is_used_once(load: Load, host: PluginHost) -> No
         for _ in range(8):
             group.start_soon(count, plugin)
     with anyio.fail_after(20):
-        while alive(host) != 1:  # noqa: ASYNC110  # one is made for the next call
+        while alive(host) != 1:  # one is made for the next call
             await anyio.sleep(0.01)
     assert await count(plugin) == 1
     await plugin.shutdown()

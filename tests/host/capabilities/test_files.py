@@ -19,7 +19,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.capabilities.files import DataFolders, OpenFiles, PluginFiles
+from orchestrator_plugin_host.capabilities.files import (
+    DataFolders,
+    OpenFiles,
+    PluginFiles,
+    Removals,
+)
 from orchestrator_plugin_host.capabilities.files.paths import MAX_DEPTH, PluginPath
 from orchestrator_plugin_host.errors import FilesError
 from orchestrator_plugin_host.policy import FilesGrant, FolderQuota
@@ -42,6 +47,7 @@ class Place:
         self.outside.mkdir()
         (self.outside / "secret").write_bytes(b"secret")
         self.host = DataFolders(self.data)
+        self.removals = Removals()
         self._opened: list[PluginFiles] = []
 
     @property
@@ -59,7 +65,7 @@ class Place:
         """A loaded plugin's files."""
         if granted is None:
             granted = FilesGrant(data=QUOTA, artifacts=QUOTA, folders={"docs": self.docs})
-        made = PluginFiles(name, asked, granted, host or self.host, self.artifacts)
+        made = PluginFiles(name, asked, granted, host or self.host, self.artifacts, self.removals)
         self._opened.append(made)
         return made
 
@@ -71,6 +77,7 @@ class Place:
         """Closes what is open."""
         for one in self._opened:
             one.close()
+        self.removals.close()
 
 
 @pytest.fixture
@@ -162,6 +169,7 @@ def test_each_call_has_artifacts_of_its_own(place: Place) -> None:
     assert (path.read_bytes(), size, path.is_absolute()) == (b"one", 3, True)
     one.close()
     other.close()
+    place.removals.close()
     assert path.read_bytes() == b"one"
     assert len(list((place.artifacts / "p").iterdir())) == 1  # the empty one is gone
 
@@ -171,6 +179,7 @@ def test_what_a_call_that_failed_has_made_is_removed(place: Place) -> None:
     files.make_folder("artifacts/a")
     files.write("artifacts/a/b", 0, b"x")
     files.close(keep=False)
+    place.removals.close()
     assert list((place.artifacts / "p").iterdir()) == []
 
 
@@ -178,7 +187,9 @@ def test_the_data_folder_is_there_again(place: Place) -> None:
     first = place.plugin()
     first.open().write("data/a", 0, b"x" * 9_000)
     first.close()
-    again = PluginFiles("p", ASKED, first.granted, DataFolders(place.data), place.artifacts)
+    again = PluginFiles(
+        "p", ASKED, first.granted, DataFolders(place.data), place.artifacts, place.removals
+    )
     files = again.open()
     assert files.read("data/a", 0, 3) == b"xxx"
     refusal(files.write, "data/b", 0, b"x" * 1_001)  # it was counted
@@ -625,7 +636,9 @@ def test_a_lower_quota_holds_for_what_is_there(place: Place) -> None:
     first.open().write("data/a", 0, b"x" * 1_000)
     first.close()
     granted = FilesGrant(data=FolderQuota(bytes=100, files=1))
-    again = PluginFiles("p", ASKED, granted, DataFolders(place.data), place.artifacts)
+    again = PluginFiles(
+        "p", ASKED, granted, DataFolders(place.data), place.artifacts, place.removals
+    )
     files = again.open()
     refusal(files.write, "data/a", 1_000, b"x")
     files.write("data/a", 0, b"y")
@@ -723,6 +736,7 @@ def test_no_descriptor_is_left(place: Place) -> None:
         refusal(function, *arguments)
     files.close()
     plugin.close()
+    place.removals.close()
     with tempfile.TemporaryDirectory() as other, pytest.raises(FilesError):
         PluginFiles(
             "p",
@@ -730,5 +744,6 @@ def test_no_descriptor_is_left(place: Place) -> None:
             FilesGrant(data=QUOTA, folders={"docs": place.docs / "none"}),
             DataFolders(Path(other)),
             place.artifacts,
+            place.removals,
         )
     assert len(os.listdir("/proc/self/fd")) == before

@@ -27,10 +27,13 @@ from orchestrator_plugin_host import (
     PluginHost,
     Policy,
 )
-from orchestrator_plugin_host.capabilities.connections import Connection, Connections
+from orchestrator_plugin_host.capabilities.connections import MAX_KEPT, Connections
 from orchestrator_plugin_host.capabilities.decoding import DecodingError, decoder
 from orchestrator_plugin_host.capabilities.http_rules import DeniedError, HttpRules
+from orchestrator_plugin_host.capabilities.messages import WireRequest
+from orchestrator_plugin_host.capabilities.pace import Pace, Turns
 from orchestrator_plugin_host.capabilities.targets import TargetError, read_target, redirect_target
+from orchestrator_plugin_host.capabilities.wire import Wire
 from orchestrator_plugin_sdk import (
     ErrorKind,
     HttpRequirement,
@@ -473,7 +476,7 @@ def test_whatever_is_compressed_is_decompressed(body: bytes, how: str, data: st.
     while sent:
         cut = data.draw(st.integers(1, len(sent)))
         pieces = list(made.feed(sent[:cut]))
-        assert all(0 < len(one) <= 65_536 for one in pieces)
+        assert all(len(one) <= 65_536 for one in pieces)
         got += b"".join(pieces)
         sent = sent[cut:]
     made.check_end()
@@ -508,7 +511,7 @@ def test_nothing_is_kept_of_what_follows_the_end(how: str) -> None:
     tracemalloc.start()
     try:
         for _ in range(200):
-            assert list(made.feed(garbage)) == []
+            assert b"".join(made.feed(garbage)) == b""
         assert tracemalloc.get_traced_memory()[0] < 1_000_000
     finally:
         tracemalloc.stop()
@@ -626,35 +629,42 @@ async def test_what_cannot_be_audited_leaves_no_connection(
     monkeypatch.setattr(reach.audit, "_sink", full)
     with pytest.raises(AuditError):
         await fetch(plugin, f"{server.origin}/")
-    assert [one.users for one in reach.http.connections._kept.values()] == [0]
     monkeypatch.undo()
+    assert len(reach.http.connections._idle) == 1  # it was read to its end
+    assert len(await fetch(plugin, f"{server.origin}/")) == 1_000_000
+    assert len(reach.http.connections._idle) == 1
 
 
-async def test_a_connection_that_was_given_is_not_closed_before_it_is_used(
-    fetching: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed: list[Connection] = []
+async def test_what_is_kept_is_bounded_and_closed(server: Server, anyio_backend: str) -> None:
+    server.answers["/"] = lambda exchange: exchange.answer(200, b"hello")
+    origin, address = Origin("http", "127.0.0.1", server.port), ipaddress.ip_address("127.0.0.1")
 
-    async def close(connection: Connection) -> None:
-        closed.append(connection)
-        await anyio.lowlevel.checkpoint()
+    async def no_tls() -> ssl.SSLContext:
+        raise AssertionError
 
-    monkeypatch.setattr(Connection, "close", close)
-    connections = Connections(ssl.create_default_context())
-    address = ipaddress.ip_address("127.0.0.1")
-    given: list[Connection] = []
+    connections, pace = Connections(no_tls), Pace(Turns())
 
-    async def take(port: int) -> None:
-        given.append(await connections.to(Origin("http", "a.example", port), address))
+    async def use(wire: Wire) -> None:
+        await wire.send(WireRequest("GET", b"/", [("host", "a")], b""))
+        assert (await wire.head(pace, 10_000)).status == 200
+        while await wire.piece(pace) is not None:
+            pass
 
-    for port in range(1, 30):
-        await take(port)
-    assert not closed
-    for one in given:
-        one.unused()
-    given.clear()
-    async with anyio.create_task_group() as tasks:
-        for port in (100, 101, *range(1, 30)):
-            tasks.start_soon(take, port)
-    assert not set(given) & set(closed)
-    assert len(set(connections._kept.values())) == len(connections._kept) == 31
+    taken = [await connections.to(origin, address) for _ in range(MAX_KEPT + 3)]
+    for wire in taken:
+        await use(wire)
+        await connections.back(wire)
+    again = [await connections.to(origin, address) for _ in range(MAX_KEPT + 3)]
+    assert len(set(again) & set(taken)) == MAX_KEPT
+    fresh = await connections.to(origin, address, fresh=True)
+    assert fresh not in taken
+    for wire in again[:2]:
+        await use(wire)
+        await connections.back(wire)
+    await connections.back(again[2])  # in the middle of nothing: not kept
+    assert set(connections._idle) == set(again[:2])
+    await connections.close()
+    for wire in (*again[3:], fresh):
+        await connections.back(wire)
+    assert connections._idle == []
+    assert all(wire.is_gone() for wire in taken + again)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,48 @@ import pytest
 from orchestrator_plugin_host import Limits, read_component
 from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.calls import Call
-from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader, InstanceSource, Template
+from orchestrator_plugin_host.sandbox.guest import Guest as Stepped
+from orchestrator_plugin_host.sandbox.guest import LoadedComponent
+from orchestrator_plugin_host.sandbox.inprocess import Sandbox
+from orchestrator_plugin_host.sandbox.instance import Instance, InstanceSource
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.sandbox.steps import Done
 from orchestrator_plugin_host.settings import Tier
+from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PluginContext
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import Guest
+from support.processes import wait_until
+
+from .stepping import FUEL, LIMITS, ROOMS, Made, loaded
 
 Compile = Callable[[Guest], Template]
-Make = Callable[..., Instance]
+Make = Callable[..., Awaitable[Instance]]
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """An engine and its imports."""
+    """An engine, its imports and its threads."""
     one = Sandbox()
     yield one
     one.close()
+
+
+@pytest.fixture
+def guest(sandbox: Sandbox) -> Iterator[Made]:
+    """Makes guests to go through step by step."""
+    made: list[Stepped] = []
+
+    def make_one(of: Guest | LoadedComponent) -> Stepped:
+        component = loaded(sandbox.engine, of) if isinstance(of, Guest) else of
+        made.append(Stepped(sandbox.engine, sandbox.imports, component, LIMITS))
+        assert made[-1].instantiate(FUEL, ROOMS) == Done(None)
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        one.close()
+    assert sandbox.imports.guests == {}
 
 
 @pytest.fixture(params=["in-process", "process"])
@@ -56,30 +81,51 @@ def compiled(sandbox: Sandbox, cache_directory: Path, tier: Tier) -> Compile:
 
 
 @pytest.fixture
-def make(compiled: Compile) -> Iterator[Make]:
-    """Makes an instance of a `Guest`: `make(guest, limits=…, context=…)`."""
+async def make(compiled: Compile, sandbox: Sandbox, anyio_backend: str) -> AsyncIterator[Make]:
+    """Makes an instance of a `Guest`: `await make(guest, limits=…, context=…)`."""
     made: list[Instance] = []
     sources: list[InstanceSource] = []
 
-    def make_one(
+    async def make_one(
         guest: Guest, *, limits: Limits | None = None, context: PluginContext | None = None
     ) -> Instance:
-        call = Call("wat-guest", limits or Limits(), context or PluginContext())
+        call = one_call(limits, context)
         source = compiled(guest).source()
         sources.append(source)
-        made.append(source.instance(call))
+        with call.scope():
+            made.append(await source.instance(call))
         return made[-1]
 
     yield make_one
     for instance in made:
         instance.close()
     for source in sources:
-        source.close()
+        await source.close()
+    nothing_is_left(sandbox)
 
 
-def ask(instance: Instance, function: str = "generate", *arguments: Any) -> Any:
+def one_call(limits: Limits | None = None, context: PluginContext | None = None) -> Call:
+    """A call, whose clock runs."""
+    return Call("wat-guest", limits or Limits(), context or PluginContext())
+
+
+async def ask(
+    instance: Instance,
+    function: str = "generate",
+    *arguments: Any,
+    limits: Limits | None = None,
+    context: PluginContext | None = None,
+    interface: str = "provider",
+) -> Any:
     """Calls one of a provider's functions, by default with an empty payload."""
-    instance.begin(instance.call)
-    return instance.invoke(
-        "orchestrator:plugin/provider@1.0.0", function, *(arguments or (("bytes", b""),))
+    return await instance.run(
+        one_call(limits, context),
+        full_name(interface),
+        function,
+        *(arguments or (("bytes", b""),)),
     )
+
+
+def nothing_is_left(sandbox: Sandbox) -> None:
+    """Waits until the guests that are closed are freed, in a thread. No other may be left."""
+    wait_until(lambda: not sandbox.imports.guests, "the end of every guest")

@@ -1,24 +1,20 @@
-"""The engine: what it refuses to compile, its fingerprint, and its clock."""
+"""The engine: what it refuses to compile, and its fingerprint."""
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 import wasmtime
-from orchestrator_plugin_host.sandbox import _capi, config, engine
-from orchestrator_plugin_host.sandbox.engine import SandboxEngine
+from orchestrator_plugin_host.sandbox import _capi, config
+from orchestrator_plugin_host.sandbox.config import make_engine
 from orchestrator_plugin_host.sandbox.fingerprint import fingerprint
-
-TICKER = "orchestrator-plugin-epochs"
+from wasmtime import Engine
 
 
 @pytest.fixture(scope="module")
-def one() -> Any:
-    engine = SandboxEngine()
-    yield engine
-    engine.close()
+def one() -> Engine:
+    return make_engine()
 
 
 # What isn't in WebAssembly 2.0 with several memories: a core module or a component that uses it.
@@ -59,9 +55,9 @@ def assemble(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("proposal", REFUSED)
-def test_what_guests_do_not_need_does_not_compile(one: SandboxEngine, proposal: str) -> None:
+def test_what_guests_do_not_need_does_not_compile(one: Engine, proposal: str) -> None:
     with pytest.raises(_capi.CapiError):
-        _capi.compile_component(one.engine, assemble(REFUSED[proposal]))
+        _capi.compile_component(one, assemble(REFUSED[proposal]))
 
 
 ACCEPTED = {
@@ -77,24 +73,24 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("feature", ACCEPTED)
-def test_what_toolchains_use_compiles(one: SandboxEngine, feature: str) -> None:
-    _capi.compile_component(one.engine, assemble(ACCEPTED[feature]))
+def test_what_toolchains_use_compiles(one: Engine, feature: str) -> None:
+    _capi.compile_component(one, assemble(ACCEPTED[feature]))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0asm", b"(component)", b"\0asm\x01\0\0\0", b"\x7fELF"])
-def test_what_is_no_component_does_not_compile(one: SandboxEngine, data: bytes) -> None:
+def test_what_is_no_component_does_not_compile(one: Engine, data: bytes) -> None:
     with pytest.raises(_capi.CapiError):
-        _capi.deserialize_component(one.engine, data)
+        _capi.deserialize_component(one, data)
     if data[:1] != b"(":  # text is kept from here by `read_component`
         with pytest.raises(_capi.CapiError):
-            _capi.compile_component(one.engine, data)
+            _capi.compile_component(one, data)
 
 
-def test_code_of_another_engine_is_refused(one: SandboxEngine) -> None:
+def test_code_of_another_engine_is_refused(one: Engine) -> None:
     other = wasmtime.Engine()
     code = bytes(wasmtime.component.Component(other, assemble("")).serialize())
     with pytest.raises(_capi.CapiError):
-        _capi.deserialize_component(one.engine, code)
+        _capi.deserialize_component(one, code)
 
 
 def test_the_fingerprint_is_the_same_each_time() -> None:
@@ -121,31 +117,7 @@ def test_the_fingerprint_changes(
     assert fingerprint() != before
 
 
-def tickers() -> int:
-    return sum(thread.name == TICKER for thread in threading.enumerate())
-
-
-def test_the_clock_ticks_while_something_runs_and_stops_when_closed() -> None:
-    before = tickers()
-    made = SandboxEngine()
-    assert tickers() == before  # none until something runs
-    ticked = threading.Event()
-    for _ in range(3):
-        with made.running(), made.running():
-            assert tickers() == before + 1
-            ticked.wait(2 * engine.TICK_SECONDS)
-    made.close()
-    assert tickers() == before
-    made.close()
-
-
-def test_closing_an_engine_that_never_ran() -> None:
-    before = tickers()
-    SandboxEngine().close()
-    assert tickers() == before
-
-
 def test_layouts_that_differ_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_capi, "KIND_STRING", 99)
     with pytest.raises(RuntimeError, match=r"kind STRING is 12, not 99.*wasmtime>=50"):
-        SandboxEngine()
+        make_engine()

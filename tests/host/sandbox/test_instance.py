@@ -1,527 +1,301 @@
-"""Guests that crash, lie or break the rules: a typed error each, and the next call works."""
+"""Instances, in each tier and on each event loop: one call at a time, and gone after a failure."""
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from typing import Any
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import anyio
 import pytest
+from anyio import CancelScope
 from orchestrator_plugin_host import (
     DeadlineExceededError,
-    FuelExhaustedError,
     Limits,
-    LoadedProvider,
     MemoryLimitError,
+    PluginAbortedError,
     PluginClosedError,
-    PluginHost,
-    PluginInitError,
     PluginOutputError,
     PluginTrapError,
-    PoolSettings,
     WorkerLostError,
 )
-from orchestrator_plugin_host.calls import Call
-from orchestrator_plugin_host.sandbox import _capi
-from orchestrator_plugin_host.sandbox import instance as instance_module
-from orchestrator_plugin_host.sandbox.instance import Instance, Sandbox, ThreadInstance
-from orchestrator_plugin_host.sandbox.loader import _ProcessSource
-from orchestrator_plugin_host.sandbox.processes import ProcessInstance
+from orchestrator_plugin_host.admission import world_of
+from orchestrator_plugin_host.sandbox.code import StoredCode
+from orchestrator_plugin_host.sandbox.inprocess import InProcessInstance, Sandbox
+from orchestrator_plugin_host.sandbox.instance import Instance
+from orchestrator_plugin_host.sandbox.processes import ProcessInstance, ReadyWorker
 from orchestrator_plugin_host.sandbox.values import Ok
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginContext, PluginType, pack
+from orchestrator_plugin_host.settings import Tier
+from orchestrator_plugin_sdk import AbortController, PluginContext
+from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import DATA, Guest
+from support.processes import HANG_SECONDS, alive, run, wait_until
 
-from ..conftest import Load
-from .conftest import Compile, Make, ask
+from .conftest import Compile, Make, ask, nothing_is_left, one_call
+from .stepping import ECHO, SPIN, component_of
 
-REQUEST: dict[str, Any] = {"messages": []}
-SPIN = "(loop $spin (br $spin)) (unreachable)"
-DEEP = "(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))"
-RULES = "broken rules of the component model"
+pytestmark = pytest.mark.anyio
 
-
-async def works(plugin: Any) -> None:
-    assert (await plugin.health_check()).healthy
-    if isinstance(plugin, LoadedProvider):
-        assert plugin.capabilities() is not None
+TRAP = Guest(functions={"generate": "(unreachable)"})
+SLEEP = f"(call $sleep (i64.const 300)) {ECHO}"
 
 
-# --- traps ---------------------------------------------------------------------------------------
-
-TRAPS = {
-    "unreachable": "(unreachable)",
-    "out-of-bounds memory access": "(drop (i32.load (i32.const -8))) (unreachable)",
-    "out-of-bounds table access": "(call_indirect (result i32) (i32.const 99))",
-    "indirect call to null": "(call_indirect (result i32) (i32.const 1))",
-    "indirect call of another type": "(call_indirect (result i32) (i32.const 0))",
-    "integer division by zero": "(i32.div_u (i32.const 1) (i32.const 0))",
-    "integer overflow": "(i32.div_s (i32.const 0x80000000) (i32.const -1))",
-    "invalid conversion to integer": "(i32.trunc_f32_s (f32.const nan))",
-    "stack overflow": "(call $deep (i32.const 0))",
-}
-TABLE = "(table 4 funcref) (elem (i32.const 0) $realloc)"
+async def test_a_call_and_its_result(make: Make) -> None:
+    instance = await make(Guest(functions={"generate": ECHO}))
+    for i in range(50):
+        assert await ask(instance, "generate", ("bytes", b"%d" % i)) == Ok(("bytes", b"%d" % i))
+    assert instance.usable
 
 
-@pytest.mark.parametrize("trap", TRAPS)
-async def test_a_trap(load: Load, trap: str) -> None:
-    plugin = await load(
-        Guest(functions={"generate": TRAPS[trap]}, fields=DEEP + TABLE),
-        pool=PoolSettings(instances=1),
-    )
-    for _ in range(2):
-        with pytest.raises(PluginTrapError, match="crashed in generate") as caught:
-            await plugin.generate(REQUEST)
-        assert caught.value.trap == trap
-        assert trap in str(caught.value)
-        await works(plugin)
+async def test_where_a_guest_runs(make: Make, tier: Tier) -> None:
+    instance = await make(Guest())
+    if tier == "in-process":
+        assert isinstance(instance, InProcessInstance)
+    else:
+        assert isinstance(instance, ProcessInstance)
+        assert instance.pid != os.getpid()
+        assert alive(instance.pid)
 
 
-@pytest.mark.parametrize("function", ["health-check", "generate-stream"])
-async def test_a_trap_in_other_functions(load: Load, function: str) -> None:
-    plugin = await load(Guest(functions={function: "(unreachable)"}), pool=PoolSettings(idle=1))
-    with pytest.raises(PluginTrapError, match=f"crashed in {function}"):
-        await (plugin.health_check() if function == "health-check" else drain(plugin))
-    assert (await plugin.generate(REQUEST)).text == "hi"
+async def test_an_instance_keeps_its_memory_between_calls(make: Make) -> None:
+    count = f"""(i32.store (i32.const {DATA}) (i32.add (i32.load (i32.const {DATA}))
+        (i32.const 1))) (call $ok_bytes (i32.const {DATA}) (i32.const 1))"""
+    first, second = [await make(Guest(functions={"generate": count})) for _ in range(2)]
+    assert [(await ask(first)).value[1] for _ in range(3)] == [b"\1", b"\2", b"\3"]
+    assert (await ask(second)).value[1] == b"\1"
 
 
-async def drain(plugin: LoadedProvider) -> list[Any]:
-    events: list[Any] = []
-    async with aclosing(plugin.stream(REQUEST)) as stream:
-        events.extend([event async for event in stream])
-    return events
+# --- after a failure -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "guest",
-    [
-        Guest(functions={"init": "(unreachable)"}),
-        Guest(functions={"capabilities": "(unreachable)"}),
-        Guest(fields="(func $start (unreachable)) (start $start)"),
-        Guest(realloc="(unreachable)"),
-    ],
-    ids=["init", "capabilities", "start", "realloc"],
-)
-async def test_a_trap_while_loading(load: Load, guest: Guest) -> None:
-    with pytest.raises(PluginTrapError) as caught:
-        await load(guest)
-    assert caught.value.trap == "unreachable"
-    await works(await load(Guest()))
-
-
-async def test_a_trap_in_shutdown(load: Load) -> None:
-    plugin = await load(Guest(functions={"shutdown": "(unreachable)"}))
-    await works(plugin)
-    with pytest.raises(PluginTrapError, match="crashed in shutdown"):
-        await plugin.shutdown()
-    assert plugin.closed
-    await works(await load(Guest()))
-
-
-async def test_a_trap_in_a_stream(load: Load) -> None:
-    plugin = await load(
-        Guest(functions={"[method]event-stream.next": "(unreachable)"}),
-        pool=PoolSettings(instances=1),
-    )
-    with pytest.raises(PluginTrapError, match=r"event-stream\.next"):
-        await drain(plugin)
-    await works(plugin)
-
-
-# --- answers that break the component model's rules ----------------------------------------------
-
-NOT_UTF8 = b"ab\xff\xfe"
-SURROGATE = b"\xed\xa0\x80"
-BROKEN = {
-    "a result past the memory": Guest(functions={"generate": "(i32.const 0x7ffffff0)"}),
-    "a misaligned result": Guest(functions={"generate": "(i32.const 1025)"}),
-    "an unknown case of the result": Guest(
-        functions={"generate": "(i32.store8 (i32.const 1024) (i32.const 7)) (i32.const 1024)"}
-    ),
-    "an unknown form": Guest(
-        functions={"generate": "(call $ok_payload (i32.const 9) (i32.const 0) (i32.const 0))"}
-    ),
-    "bytes past the memory": Guest(
-        functions={"generate": f"(call $ok_bytes (i32.const {DATA}) (i32.const 0x7fffffff))"}
-    ),
-    "bytes from past the memory": Guest(
-        functions={"generate": "(call $ok_bytes (i32.const -16) (i32.const 8))"}
-    ),
-    "a length that overflows": Guest(
-        functions={"generate": "(call $ok_bytes (i32.const 16) (i32.const -1))"}
-    ),
-    "a string past the memory": Guest(
-        functions={
-            "generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const -1))"
-        }
-    ),
-    "latin1 that is not UTF-8": Guest(
-        functions={
-            "generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 4))"
-        },
-        data=NOT_UTF8,
-    ),
-    "base64 that is not UTF-8": Guest(
-        functions={
-            "generate": f"(call $ok_payload (i32.const 2) (i32.const {DATA}) (i32.const 4))"
-        },
-        data=NOT_UTF8,
-    ),
-    "a surrogate": Guest(
-        functions={
-            "generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 3))"
-        },
-        data=SURROGATE,
-    ),
-    "half a pair of UTF-16": Guest(
-        functions={
-            "generate": f"(call $ok_payload (i32.const 1) (i32.const {DATA}) (i32.const 1))"
-        },
-        data=b"\x00\xd8",
-        string_encoding="string-encoding=utf16",
-    ),
-    "an unknown error kind": Guest(
-        functions={"generate": "(call $err (i32.const 99) (i32.const 0) (i32.const 0))"}
-    ),
-    "an error message that is not UTF-8": Guest(
-        functions={"generate": f"(call $err (i32.const 0) (i32.const {DATA}) (i32.const 4))"},
-        data=NOT_UTF8,
-    ),
-    "an error message past the memory": Guest(
-        functions={"generate": f"(call $err (i32.const 0) (i32.const {DATA}) (i32.const -1))"}
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-async def test_an_answer_that_breaks_the_rules(load: Load, case: str) -> None:
-    plugin = await load(BROKEN[case], pool=PoolSettings(instances=1))
-    with pytest.raises(PluginTrapError) as caught:
-        await plugin.generate(REQUEST)
-    assert caught.value.trap == RULES
-    await works(plugin)
-
-
-@pytest.mark.parametrize("handle", ["0", "1", "77", "-1"])
-async def test_a_stream_that_does_not_exist(load: Load, handle: str) -> None:
-    plugin = await load(
-        Guest(functions={"generate-stream": f"(call $ok_u32 (i32.const {handle}))"}),
-        pool=PoolSettings(instances=1),
-    )
-    with pytest.raises(PluginTrapError) as caught:
-        await drain(plugin)
-    assert caught.value.trap == RULES
-    await works(plugin)
-
-
-@pytest.mark.parametrize(
-    "realloc",
-    ["(return (i32.const -16))", "(return (i32.const 0x40000000))"],
-    ids=["overflowing", "past the memory"],
-)
-async def test_a_realloc_that_lies(load: Load, realloc: str) -> None:
-    with pytest.raises(PluginTrapError) as caught:
-        await load(Guest(realloc=realloc))
-    assert caught.value.trap == RULES
-    await works(await load(Guest()))
-
-
-async def test_a_realloc_that_lies_only_to_an_import(load: Load) -> None:
-    # The first allocation is for `init`; `random.get-bytes` asks for the next.
-    guest = Guest(
-        functions={"generate": "(call $get_bytes (i32.const 64) (i32.const 16)) $document_2096"},
-        realloc="(if (i32.eq (local.get $size) (i32.const 64)) (then (return (i32.const -16))))",
-    )
-    plugin = await load(guest)
+async def test_after_a_failure_an_instance_is_not_entered_again(make: Make) -> None:
+    instance = await make(TRAP)
+    assert instance.usable
     with pytest.raises(PluginTrapError):
-        await plugin.generate(REQUEST)
-    await works(plugin)
-
-
-async def test_a_realloc_that_spins(load: Load) -> None:
-    with pytest.raises(FuelExhaustedError):
-        await load(Guest(realloc=SPIN), limits=Limits(fuel=1_000_000))
-
-
-async def test_a_destructor_that_spins(load: Load) -> None:
-    guest = Guest(destructor=SPIN)
-    plugin = await load(guest, limits=Limits(fuel=1_000_000), pool=PoolSettings(instances=1))
-    assert await drain(plugin) == []
-    await works(plugin)
-
-
-async def test_a_destructor_that_traps(load: Load) -> None:
-    plugin = await load(Guest(destructor="(unreachable)"), pool=PoolSettings(instances=1))
+        await ask(instance)
+    assert not instance.usable
     for _ in range(3):
-        assert await drain(plugin) == []
-    await works(plugin)
-
-
-# --- documents that are none ---------------------------------------------------------------------
-
-NOT_A_NUMBER = b"\x00\x00\xc0\x7f"
-INFINITY = b"\x00\x00\x80\x7f"
-DOCUMENTS = {
-    "nothing": (0, b""),
-    "not MessagePack": (0, b"\xc1"),
-    "more than one document": (0, pack({"text": "a"}) * 2),
-    "a document cut short": (0, pack({"text": "a"})[:-1]),
-    "a list": (0, pack([])),
-    "a number": (0, pack(1)),
-    "a missing key": (0, pack({"tool_calls": [{}]})),
-    "an unknown key": (0, pack({"text": "a", "colour": "red"})),
-    "a value of another type": (0, pack({"text": 1})),
-    "a key twice": (0, b"\x82\xa4text\xa1a\xa4text\xa1b"),
-    "an extension": (0, b"\x81\xa4text\xd4\x05\x00"),
-    "text that is not UTF-8": (0, b"\x81\xa4text\xa1\xff"),
-    "lists nested too deep": (0, b"\x91" * 1000 + b"\x90"),
-    "latin1 beyond U+00FF": (1, "\u20ac".encode()),
-    "base64 without its padding": (2, b"gaR0ZXh0oWE"[:-1]),
-    "base64 of other letters": (2, b"!!!!"),
-}
-
-
-@pytest.mark.parametrize("case", DOCUMENTS)
-async def test_an_answer_that_is_no_document(load: Load, case: str) -> None:
-    form, data = DOCUMENTS[case]
-    body = f"(call $ok_payload (i32.const {form}) (i32.const {DATA}) (i32.const {len(data)}))"
-    plugin = await load(
-        Guest(
-            functions={"generate": body, "[method]event-stream.next": some(form, data)}, data=data
-        )
-    )
-    with pytest.raises(PluginOutputError, match="'wat-guest' answered to generate"):
-        await plugin.generate(REQUEST)
-    with pytest.raises(PluginOutputError, match="'wat-guest' answered to stream"):
-        await drain(plugin)
-    await works(plugin)
-
-
-def some(form: int, data: bytes) -> str:
-    return (
-        f"(drop (call $ok_some (i32.const {DATA}) (i32.const {len(data)})))"
-        f"(i32.store8 (i32.const 1036) (i32.const {form})) (i32.const 1024)"
-    )
-
-
-VECTORS = {
-    "NaN": {"dims": 2, "data": NOT_A_NUMBER * 2},
-    "infinity": {"dims": 2, "data": INFINITY * 2},
-    "half a number": {"dims": 2, "data": bytes(7)},
-    "half a vector": {"dims": 2, "data": bytes(4)},
-    "negative dims": {"dims": -2, "data": bytes(8)},
-    "no dims": {"dims": 0, "data": bytes(8)},
-    "other dims than it said": {"dims": 1, "data": bytes(4)},
-    "too few vectors": {"dims": 2, "data": b""},
-    "too many vectors": {"dims": 2, "data": bytes(16)},
-    "a list of numbers": [0.0, 0.0],
-}
-
-
-@pytest.mark.parametrize("case", VECTORS)
-async def test_vectors_that_are_none(load: Load, case: str) -> None:
-    data = pack(VECTORS[case])
-    body = f"(call $ok_bytes (i32.const {DATA}) (i32.const {len(data)}))"
-    plugin = await load(
-        Guest(PluginType.EMBEDDER, functions={"embed-texts": body}, data=data),
-    )
-    with pytest.raises(PluginOutputError):
-        await plugin.embed_texts(["a"])
-    await works(plugin)
-
-
-async def test_more_results_than_asked_for(load: Load) -> None:
-    data = pack([{"id": str(i), "score": 1.0, "text": "", "metadata": {}} for i in range(3)])
-    body = f"(call $ok_bytes (i32.const {DATA}) (i32.const {len(data)}))"
-    plugin = await load(
-        Guest(PluginType.VECTOR_MEMORY_BACKEND, functions={"query": body}, data=data)
-    )
-    with pytest.raises(PluginOutputError):
-        await plugin.query("repo", [1.0], 2)
-    await works(plugin)
-
-
-# --- a plugin that says no -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ErrorKind)
-async def test_every_error_kind(load: Load, kind: ErrorKind) -> None:
-    number = list(ErrorKind).index(kind)
-    body = f"(call $err (i32.const {number}) (i32.const {DATA}) (i32.const 9))"
-    plugin = await load(Guest(functions={"generate": body}, data="ein Café".encode()))
-    expected = MemoryLimitError if kind is ErrorKind.OUT_OF_MEMORY else PluginCallError
-    with pytest.raises(expected) as caught:
-        await plugin.generate(REQUEST)
-    if isinstance(caught.value, PluginCallError):
-        assert caught.value.message == "ein Café"
-        assert (caught.value.kind, caught.value.retryable) == (kind, True)
-        assert caught.value.retry_after_ms == 1500
-    await works(plugin)
-
-
-async def test_an_init_that_says_no(load: Load) -> None:
-    body = f"(call $err (i32.const 1) (i32.const {DATA}) (i32.const 6))"
-    with pytest.raises(PluginInitError, match="no key") as caught:
-        await load(Guest(functions={"init": body}, data=b"no key"))
-    assert isinstance(caught.value.__cause__, PluginCallError)
-
-
-# --- instances -----------------------------------------------------------------------------------
-
-
-def test_a_poisoned_instance_is_not_usable(make: Make) -> None:
-    instance = make(Guest(functions={"generate": "(unreachable)"}))
-    assert instance.usable
-    with pytest.raises(PluginTrapError):
-        ask(instance)
-    assert not instance.usable
-
-
-def test_a_poisoned_store_refuses_to_be_entered(make: Make) -> None:
-    instance = make(Guest(functions={"generate": "(unreachable)"}))
-    with pytest.raises(PluginTrapError):
-        ask(instance)
-    for _ in range(3):
-        with pytest.raises((PluginTrapError, WorkerLostError)):
-            ask(instance)
-
-
-def test_an_instance_that_could_not_be_made_is_forgotten(make: Make, sandbox: Sandbox) -> None:
-    with pytest.raises(PluginTrapError):
-        make(Guest(fields="(func $start (unreachable)) (start $start)"))
-    assert sandbox.instances == {}
-
-
-def test_closing_twice(make: Make, sandbox: Sandbox) -> None:
-    instance = make(Guest())
-    instance.close()
-    instance.close()
-    assert not instance.usable
-    assert sandbox.instances == {}
-
-
-def test_an_instance_in_use_is_left_alone(make: Make) -> None:
-    body = """(call $sleep (i64.const 300))
-        (call $ok_payload (local.get 0) (local.get 1) (local.get 2))"""
-    instance = make(Guest(functions={"generate": body}))
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(ask, instance)
-        while not in_use(instance):
-            time.sleep(0.001)
-        with pytest.raises(RuntimeError, match="while its guest runs"):
-            instance.invoke("orchestrator:plugin/lifecycle@1.0.0", "health-check")
-        assert isinstance(answer.result(), Ok)
-    assert instance.usable
-
-
-def in_use(instance: Instance) -> bool:
-    if isinstance(instance, ThreadInstance):
-        return instance._busy
-    assert isinstance(instance, ProcessInstance)
-    return instance._asking.locked()
-
-
-def test_an_instance_that_is_closed_while_its_guest_runs(make: Make, sandbox: Sandbox) -> None:
-    instance = make(Guest(functions={"generate": "(call $sleep (i64.const 300)) (unreachable)"}))
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(ask, instance)
-        while not in_use(instance):
-            time.sleep(0.001)
-        instance.close()  # frees it once its guest is gone
-        assert isinstance(answer.exception(), (PluginTrapError, WorkerLostError))
-    assert not instance.usable
-    assert sandbox.instances == {}
-    with pytest.raises((RuntimeError, WorkerLostError)):
-        ask(instance)
-
-
-def test_a_call_out_of_time_is_not_begun(make: Make) -> None:
-    instance = make(Guest(functions={"generate": "(unreachable)"}))
-    instance.call.interrupt(instance.call.out_of_time())
-    with pytest.raises(DeadlineExceededError):
-        ask(instance)
-    assert instance.usable
-
-
-def test_a_streams_handle_outlives_other_calls(make: Make) -> None:
-    instance = make(Guest())
-    stream = ask(instance, "generate-stream").value
-    ask(instance)
-    assert ask(instance, "[method]event-stream.next", stream).value is None
-    instance.drop(stream)
-    assert instance.usable
-
-
-def test_a_handle_of_another_instance_is_refused(make: Make) -> None:
-    first, second = make(Guest()), make(Guest())
-    stream = ask(first, "generate-stream").value
-    with pytest.raises((PluginTrapError, PluginOutputError)):
-        ask(second, "[method]event-stream.next", stream)
-    assert ask(first, "[method]event-stream.next", stream).value is None
-    first.drop(stream)
-
-
-async def test_a_failed_load_leaves_no_instance(load: Load, host: PluginHost) -> None:
-    for guest in (
-        Guest(functions={"init": "(unreachable)"}),
-        Guest(functions={"capabilities": "(unreachable)"}),
-        Guest(functions={"capabilities": "(call $ok_bytes (i32.const 0) (i32.const 0))"}),
-    ):
-        with pytest.raises((PluginTrapError, PluginOutputError)):
-            await load(guest)
-    assert host._sandbox is not None
-    assert host._sandbox.instances == {}
-
-
-def test_no_instance_is_made_of_a_sandbox_that_closes_meanwhile(
-    sandbox: Sandbox, compiled: Compile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a thread that nobody waits for any more, and that no clock interrupts any more."""
-
-    class ClosingGuest(instance_module.Guest):
-        def __init__(self, *parts: Any) -> None:
-            super().__init__(*parts)
-            sandbox.close()
-
-    source = compiled(Guest()).source()
-    monkeypatch.setattr(instance_module, "Guest", ClosingGuest)
-    if isinstance(source, _ProcessSource):
-        return  # its guests have a process of their own
-    for _ in range(2):
         with pytest.raises(PluginClosedError):
-            source.instance(Call("wat-guest", Limits(), PluginContext()))
-    assert not sandbox.instances
+            await ask(instance)
 
 
-def test_a_resource_lives_as_long_as_whoever_is_left_behind_with_it(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+async def test_an_answer_that_breaks_the_contract_costs_the_instance(make: Make) -> None:
+    instance = await make(
+        Guest(functions={"generate": f"(call $ok_bytes (i32.const {DATA}) (i32.const 200000))"})
+    )
+    with pytest.raises(Exception, match="200,000"):
+        await ask(instance, limits=Limits(document_out_bytes=10))
+    assert not instance.usable
+
+
+@pytest.mark.parametrize(
+    ("guest", "error"),
+    [
+        (Guest(fields="(func $start (unreachable)) (start $start)"), PluginTrapError),
+        (Guest(memory="1000"), MemoryLimitError),
+    ],
+    ids=["a trap", "too much memory"],
+)
+async def test_an_instance_that_could_not_be_made_is_freed(
+    make: Make, sandbox: Sandbox, guest: Guest, error: type[Exception]
 ) -> None:
-    instance = make(Guest())
-    if not isinstance(instance, ThreadInstance):
-        return  # a worker is ended, with all it has
-    stream = ask(instance, "generate-stream").value
-    order: list[str] = []
-    forget, invoke = _capi.forget_resource, instance._guest.invoke
-    inside, given_up = threading.Event(), threading.Event()
+    with pytest.raises(error):
+        await make(guest, limits=Limits(memory_bytes=1 << 20))
+    nothing_is_left(sandbox)
 
-    def forget_too(resource: int) -> None:
-        order.append("freed")
-        forget(resource)
 
-    def late(*arguments: Any) -> Any:
-        inside.set()
-        given_up.wait(10)
-        order.append("used")
-        return invoke(*arguments)
+async def test_a_call_out_of_time_is_not_begun(make: Make) -> None:
+    instance, call = await make(TRAP), one_call(Limits(deadline_ms=1))
+    await anyio.sleep(0.005)
+    with pytest.raises(DeadlineExceededError):
+        await instance.run(call, "orchestrator:plugin/provider@1.0.0", "generate", ("bytes", b""))
 
-    monkeypatch.setattr(_capi, "forget_resource", forget_too)
-    monkeypatch.setattr(instance._guest, "invoke", late)
-    with ThreadPoolExecutor(1) as pool:
-        left_behind = pool.submit(ask, instance, "[method]event-stream.next", stream)
-        inside.wait(10)
+
+async def test_an_aborted_call_is_not_begun(make: Make) -> None:
+    controller = AbortController()
+    instance = await make(TRAP)
+    controller.abort("changed my mind")
+    with pytest.raises(PluginAbortedError, match="changed my mind"):
+        await ask(instance, context=PluginContext(abort_signal=controller.signal))
+
+
+# --- closed, or in use ---------------------------------------------------------------------------
+
+
+async def test_closing_twice(make: Make, sandbox: Sandbox) -> None:
+    instance = await make(Guest())
+    instance.close()
+    instance.close()
+    assert not instance.usable
+    with pytest.raises(PluginClosedError):
+        await ask(instance)
+    nothing_is_left(sandbox)
+
+
+@asynccontextmanager
+async def in_a_call(instance: Instance, *errors: type[Exception]) -> AsyncIterator[CancelScope]:
+    """While the instance is in a call, that fails with one of these errors. Gives what cancels."""
+
+    async def call() -> None:
+        with pytest.raises(errors):
+            await ask(instance)
+
+    with anyio.fail_after(HANG_SECONDS):
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await anyio.sleep(0.05)
+            yield group.cancel_scope
+
+
+@pytest.mark.parametrize("doing", [SLEEP, SPIN], ids=["waits", "computes"])
+async def test_an_instance_that_is_closed_in_a_call(
+    make: Make, sandbox: Sandbox, doing: str
+) -> None:
+    instance = await make(Guest(functions={"generate": doing}))
+    async with in_a_call(instance, PluginClosedError, WorkerLostError):
         instance.close()
-        instance.drop(stream)
-        given_up.set()
-        left_behind.result()
-    assert order == ["used", "freed"]
+    assert not instance.usable
+    nothing_is_left(sandbox)
+
+
+async def test_a_second_call_at_once_is_refused(make: Make) -> None:
+    # A store has one call at a time: another would be undefined in wasmtime.
+    instance = await make(Guest(functions={"generate": SLEEP}))
+    async with in_a_call(instance, PluginClosedError, WorkerLostError) as scope:
+        with pytest.raises(RuntimeError, match="in a call"):
+            await ask(instance)
+        scope.cancel()  # the first can't go on either
+
+
+async def test_no_instance_is_made_of_a_sandbox_that_was_closed(
+    compiled: Compile, sandbox: Sandbox, tier: Tier
+) -> None:
+    source = compiled(Guest()).source()
+    sandbox.close()
+    if tier == "in-process":
+        for _ in range(2):
+            with pytest.raises((PluginClosedError, RuntimeError)):
+                await source.instance(one_call())
+    await source.close()
+    assert sandbox.imports.guests == {}
+
+
+# --- resources -----------------------------------------------------------------------------------
+
+
+async def test_a_streams_handle_outlives_other_calls(make: Make) -> None:
+    instance = await make(Guest())
+    stream = (await ask(instance, "generate-stream")).value
+    await ask(instance)
+    assert (await ask(instance, "[method]event-stream.next", stream)).value is None
+    await instance.drop(one_call(), stream)
+    assert instance.usable
+
+
+async def test_a_handle_of_another_instance_is_refused(make: Make) -> None:
+    first, second = await make(Guest()), await make(Guest())
+    stream = (await ask(first, "generate-stream")).value
+    with pytest.raises((PluginTrapError, PluginOutputError)):
+        await ask(second, "[method]event-stream.next", stream)
+    assert not second.usable
+    assert (await ask(first, "[method]event-stream.next", stream)).value is None
+    await first.drop(one_call(), stream)
+
+
+async def test_a_dropped_handle_is_refused(make: Make) -> None:
+    instance = await make(Guest())
+    first, second = [(await ask(instance, "generate-stream")).value for _ in range(2)]
+    await instance.drop(one_call(), first)
+    assert (await ask(instance, "[method]event-stream.next", second)).value is None
+    await instance.drop(one_call(), second)
+
+
+async def test_dropping_runs_the_destructor(make: Make) -> None:
+    destructor = f"(i32.store (i32.const {DATA}) (local.get 0))"
+    guest = Guest(
+        functions={"generate": f"(call $ok_bytes (i32.const {DATA}) (i32.const 1))"},
+        destructor=destructor,
+    )
+    instance = await make(guest)
+    stream = (await ask(instance, "generate-stream")).value
+    assert (await ask(instance)).value[1] == b"\0"
+    await instance.drop(one_call(), stream)
+    assert (await ask(instance)).value[1] == b"\7"
+
+
+async def test_a_destructor_that_traps_costs_the_instance(make: Make) -> None:
+    instance = await make(Guest(destructor="(unreachable)"))
+    stream = (await ask(instance, "generate-stream")).value
+    with pytest.raises(PluginTrapError, match="crashed in drop"):
+        await instance.drop(one_call(), stream)
+    assert not instance.usable
+
+
+async def test_a_resource_of_an_instance_that_is_gone_is_forgotten(make: Make) -> None:
+    instance = await make(Guest())
+    stream = (await ask(instance, "generate-stream")).value
+    instance.close()
+    instance.forget(stream)
+    with pytest.raises(PluginClosedError):
+        await ask(instance, "[method]event-stream.next", stream)
+
+
+# --- the worker of an instance -------------------------------------------------------------------
+
+
+async def test_a_worker_has_a_fresh_guest_afterwards(sandbox: Sandbox, anyio_backend: str) -> None:
+    # Only one whose guest is between two calls.
+    count = f"""(i32.store8 (i32.const {DATA}) (i32.add (i32.load8_u (i32.const {DATA}))
+        (i32.const 1))) (call $ok_bytes (i32.const {DATA}) (i32.const 1))"""
+    guest = Guest(functions={"generate": count, "generate-stream": "(unreachable)"})
+    code = bytes(component_of(sandbox.engine, guest).serialize())
+    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, code)
+    parted: list[ReadyWorker] = []
+    ready = ReadyWorker(stored, "wat-guest", Limits())
+    for _ in range(4):
+        made = await ProcessInstance.made(ready, one_call(), sandbox.computing, parted.append)
+        assert [(await ask(made)).value[1] for _ in range(2)] == [b"\1", b"\2"]
+        made.close()
+        assert parted.pop() is ready
+    made = await ProcessInstance.made(ready, one_call(), sandbox.computing, parted.append)
+    with pytest.raises(PluginTrapError):
+        await ask(made, "generate-stream")
+    made.close()
+    assert parted == []
+    wait_until(lambda: not alive(ready.worker.pid), "the end of a worker whose guest failed")
+
+
+async def test_a_worker_ends_with_its_source(compiled: Compile, tier: Tier) -> None:
+    if tier == "in-process":
+        return
+    source = compiled(Guest()).source()
+    instances = [await source.instance(one_call()) for _ in range(3)]
+    pids = [one.pid for one in instances if isinstance(one, ProcessInstance)]
+    assert len(set(pids)) == 3
+    for instance in instances:
+        instance.close()
+    await source.close()
+    wait_until(lambda: not any(map(alive, pids)), "the workers' end")
+
+
+# --- signals -------------------------------------------------------------------------------------
+
+TAKEN = """
+import signal, sys
+import anyio
+from orchestrator_plugin_host import SignalsTakenError
+from orchestrator_plugin_host.sandbox.inprocess import Sandbox
+sandbox = Sandbox()
+sandbox.signals.check()
+signal.signal(getattr(signal, sys.argv[1]), lambda *_: None)
+try:
+    sandbox.signals.check()
+except SignalsTakenError as error:
+    print(sys.argv[1] in str(error))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGILL", "SIGFPE"])
+def test_signals_that_were_taken_are_noticed(name: str) -> None:
+    done = run(TAKEN, name)
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)

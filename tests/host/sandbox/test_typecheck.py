@@ -278,3 +278,37 @@ def test_types_that_nest_deep(compiled: Compile) -> None:
         functions={"generate": "(unreachable)"},
     )
     assert "a type is larger than any of the contract's" in refusal(compiled, guest)
+
+
+LONG = "a" + "b" * 5_000
+FIELDS = " ".join(f'(field "f{number}" u8)' for number in range(900))
+LARGE: dict[str, tuple[dict[str, str], str]] = {
+    "a record of 900 fields": (
+        {ABORTED: f'(type $r (record {FIELDS})) (export "gate" (type (eq $r))) {ABORTED}'},
+        "a type 'gate', the contract has not",
+    ),
+    "a record of 900 fields for an error": (
+        {'(record (field "kind" $kind) (field "message" string)': f"(record {FIELDS}"},
+        "a type is larger than any of the contract's",
+    ),
+    "10,000 functions": (
+        {ABORTED: " ".join(f'(export "f{n}" (func))' for n in range(10_000)) + ABORTED},
+        "abort@1.0.0 has 10,001 items; 1,000 may be",
+    ),
+    "a function of a long name": (
+        {ABORTED: f'(export "{LONG}" (func)) {ABORTED}'},
+        "the contract has not",
+    ),
+    "a type of long names": (
+        {'(enum "invalid-request"': f'(enum "{LONG}"'},
+        "…, the contract says enum",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_types_that_are_large_are_refused_in_few_words(compiled: Compile, case: str) -> None:
+    edits, says = LARGE[case]
+    message = refusal(compiled, Guest(edits=edits))
+    assert says in message
+    assert len(message) < 2_000

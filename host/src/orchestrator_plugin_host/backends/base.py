@@ -3,46 +3,50 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
-from orchestrator_plugin_sdk import CallContext, DocumentError, pack, to_document
 from orchestrator_plugin_sdk.contract import Operation
 
 from ..calls import Call
-from ..errors import PluginInputError
+from ..operations import OperationCodec
 from ..settings import Tier
 
 Isolation = Literal["native", "sandbox"]
 
 
-def packed_arguments(operation: Operation, arguments: Sequence[Any], call: Call) -> bytes | None:
-    """The document of a call as it crosses the boundary, or none for a call without one.
-
-    Raises `PluginInputError` or `DocumentTooLargeError`.
-    """
-    document = dict(zip(operation.arguments, arguments, strict=True))
-    if operation.with_context:
-        document["context"] = CallContext(
-            call.context.run_id, call.deadline_ms_left(), call.reach.secrets
-        )
-    elif not document:
+def context_document(operation: Operation, call: Call) -> Mapping[str, Any] | None:
+    """The `CallContext` of a call as plain data, or `None` for an operation without one."""
+    if not operation.with_context:
         return None
+    return {
+        "run_id": call.context.run_id,
+        "deadline_ms": call.deadline_ms_left(),
+        "secrets": dict(call.reach.secrets),
+    }
+
+
+@asynccontextmanager
+async def own_call(call: Call) -> AsyncIterator[Call]:
+    """A call of the host's own, for as long as the context is open: what it has open ends with
+    it."""
     try:
-        packed = pack(to_document(document))
-    except DocumentError as error:
-        raise PluginInputError(f"{operation.method} of plugin {call.plugin!r}: {error}") from None
-    call.check_document_in(len(packed))
-    return packed
+        yield call
+    except BaseException as error:
+        await call.end(error)
+        raise
+    await call.end(None)
 
 
 class Backend(ABC):
-    """A loaded plugin that can be called. Calls run within the scope of a `Call`, which the
-    handle opens; what a backend gives has been validated."""
+    """A loaded plugin that can be called. A call's deadline and abort are the backend's to keep;
+    what a backend returns has been validated."""
 
     isolation: Isolation
     tier: Tier | None = None
+    codecs: Mapping[str, OperationCodec]
+    """By the names of the plugin's methods."""
 
     @abstractmethod
     async def start(self, call: Call) -> None:

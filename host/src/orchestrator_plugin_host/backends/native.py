@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    suppress,
+)
 from typing import Any
 
 import anyio
@@ -24,18 +30,16 @@ from orchestrator_plugin_sdk import (
     PluginContext,
     PluginExport,
     create_plugin,
-    unpack,
 )
 from orchestrator_plugin_sdk.answers import outgoing
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 
 from ..admission import AdmittedPlugin
-from ..calls import Call
-from ..capabilities.files import AwaitedFiles
-from ..documents import validate
-from ..errors import PluginInitError, PluginOutputError
+from ..calls import Call, CallLogger
+from ..errors import PluginInitError
+from ..operations import codecs_of
 from ..reach import Reach
-from .base import Backend, Isolation, packed_arguments
+from .base import Backend, Isolation, context_document, own_call
 
 
 class _AnyioServices(NativeServices):
@@ -67,6 +71,7 @@ class NativeBackend(Backend):
         which no object serves a second call; `init_deadline_ms`, the time of an `init`."""
         assert isinstance(admitted.source, PluginExport)
         self._admitted = admitted
+        self.codecs = codecs_of(admitted.manifest.name, admitted.kind, admitted.limits)
         self._config = config
         self._context = context.with_(abort_signal=AbortSignal())
         self._init_deadline_ms = init_deadline_ms
@@ -76,7 +81,8 @@ class NativeBackend(Backend):
 
     async def start(self, call: Call) -> None:
         """Makes the plugin and runs its `init`."""
-        self._ready = await self._made(call)
+        with call.scope():
+            self._ready = await self._made(call)
 
     async def _made(self, call: Call) -> Plugin:
         assert isinstance(self._admitted.source, PluginExport)
@@ -99,7 +105,8 @@ class NativeBackend(Backend):
         self._ready = None
         if plugin is None:
             async with self._own_call(INIT.method, self._init_deadline_ms) as making:
-                plugin = await self._made(making)
+                with making.scope():
+                    plugin = await self._made(making)
         try:
             yield plugin
         finally:
@@ -107,10 +114,10 @@ class NativeBackend(Backend):
             # As in the sandbox: the call has its result, whatever the plugin does now.
             with anyio.CancelScope(shield=True), suppress(Exception):
                 async with self._own_call(SHUTDOWN.method, left) as ending:
-                    await self._invoke(plugin, SHUTDOWN, [], ending)
+                    with ending.scope():
+                        await self._invoke(plugin, SHUTDOWN, [], ending)
 
-    @asynccontextmanager
-    async def _own_call(self, operation: str, deadline_ms: int) -> AsyncIterator[Call]:
+    def _own_call(self, operation: str, deadline_ms: int) -> AbstractAsyncContextManager[Call]:
         limits = self._admitted.limits.model_copy(update={"deadline_ms": deadline_ms})
         call = Call(
             self._admitted.manifest.name,
@@ -119,13 +126,17 @@ class NativeBackend(Backend):
             operation=operation,
             reach=self._reach,
         )
-        async with call.closing(), call.scope():
-            yield call
+        return own_call(call)
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Awaits the plugin's method."""
-        async with self._borrowed(call) as plugin:
-            return await self._invoke(plugin, operation, arguments, call)
+        if not self._fresh:
+            assert self._ready is not None
+            with call.scope():
+                return await self._invoke(self._ready, operation, arguments, call)
+        with call.scope():
+            async with self._borrowed(call) as plugin:
+                return await self._invoke(plugin, operation, arguments, call)
 
     async def _invoke(
         self, plugin: Plugin, operation: Operation, arguments: Sequence[Any], call: Call
@@ -135,7 +146,7 @@ class NativeBackend(Backend):
             value = getattr(plugin, operation.method)(*passed)
             if inspect.isawaitable(value):
                 value = await value
-            answer = outgoing(operation, value)
+            answer = self._answer(operation, value)
         return self._accepted(operation, answer, call)
 
     @asynccontextmanager
@@ -144,7 +155,7 @@ class NativeBackend(Backend):
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Iterates over what the plugin's method gives."""
         async with AsyncExitStack() as stack:
-            async with call.scope():
+            with call.scope():
                 plugin = await stack.enter_async_context(self._borrowed(call))
             async with self._stream(plugin, operation, arguments, call) as events:
                 yield events
@@ -154,13 +165,12 @@ class NativeBackend(Backend):
         self, plugin: Plugin, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> AsyncIterator[AsyncIterator[Any]]:
         passed = self._passed(operation, arguments, call)
-        async with call.scope():
-            with _plugin_faults(call):
-                events = getattr(plugin, operation.method)(*passed)
-                if inspect.isawaitable(events):
-                    events = await events
-                asynchronous = hasattr(events, "__aiter__")
-                steps = events.__aiter__() if asynchronous else iter(events)
+        with call.scope(), _plugin_faults(call):
+            events = getattr(plugin, operation.method)(*passed)
+            if inspect.isawaitable(events):
+                events = await events
+            asynchronous = hasattr(events, "__aiter__")
+            steps = events.__aiter__() if asynchronous else iter(events)
         try:
             async with aclosing(self._events(operation, steps, asynchronous, call)) as taken:
                 yield taken
@@ -177,51 +187,48 @@ class NativeBackend(Backend):
         self, operation: Operation, steps: Any, asynchronous: bool, call: Call
     ) -> AsyncGenerator[Any, None]:
         while True:
-            async with call.scope():
-                with _plugin_faults(call):
-                    try:
-                        event = await steps.__anext__() if asynchronous else next(steps)
-                    except (StopAsyncIteration, StopIteration):
-                        return
-                    answer = outgoing(operation, event)
+            with call.scope(), _plugin_faults(call):
+                try:
+                    event = await steps.__anext__() if asynchronous else next(steps)
+                except (StopAsyncIteration, StopIteration):
+                    return
+                answer = self._answer(operation, event)
             yield self._accepted(operation, answer, call)
 
     async def close(self, call: Call) -> None:
         """Runs the plugin's `shutdown`, if its `init` succeeded."""
         plugin, self._ready = self._ready, None
         if plugin is not None:
-            await self._invoke(plugin, SHUTDOWN, [], call)
+            with call.scope():
+                await self._invoke(plugin, SHUTDOWN, [], call)
 
     def _passed(self, operation: Operation, arguments: Sequence[Any], call: Call) -> list[Any]:
         """What the method gets: copies, as across the boundary, and the context."""
-        packed = packed_arguments(operation, arguments, call)
-        document = {} if packed is None else unpack(packed)
-        passed = [
-            validate(wanted, document[name], name) for name, wanted in operation.arguments.items()
-        ]
+        codec = self.codecs[operation.method]
+        document = codec.encode(arguments, context_document(operation, call))
+        passed = [] if document is None else codec.copied(document)
         if operation.with_context:
             context = call.context.with_(
+                logger=CallLogger(call),
+                secrets=call.reach.secrets,
                 deadline_ms=call.deadline_ms_left(),
                 services=_AnyioServices(call),
                 http=Http(call.reach.http),
-                files=Files(AwaitedFiles(call.reach.files)),
+                files=Files(call.reach.files),
             )
             passed.insert(operation.context_position, context)
         return passed
 
+    def _answer(self, operation: Operation, value: Any) -> Any:
+        """What the method returned, as it would cross the boundary."""
+        if operation.form in ("nothing", "scalar"):
+            return outgoing(operation, value)
+        return self.codecs[operation.method].written(value)
+
     def _accepted(self, operation: Operation, answer: Any, call: Call) -> Any:
         if operation.form in ("nothing", "scalar"):
             return answer
-        call.check_document_out(len(answer))
-        try:
-            return validate(
-                operation.result,
-                unpack(answer),
-                f"what plugin {call.plugin!r} answered to {operation.method}",
-                from_plugin=True,
-            )
-        except DocumentError as error:
-            raise PluginOutputError(str(error)) from None
+        return self.codecs[operation.method].read(answer)
 
 
 def _is_cancellation(error: BaseException | None) -> bool:

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, Final
 
 import anyio
 from orchestrator_plugin_sdk import (
     AbortSignal,
-    DocumentError,
     ErrorKind,
     PluginCallError,
     PluginContext,
-    unpack,
 )
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
+from orchestrator_plugin_sdk.payload import choose_encoding
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
-from ..documents import validate
-from ..errors import MemoryLimitError, PluginInitError, PluginOutputError
+from ..errors import MemoryLimitError, PluginInitError
 from ..limits import UNITS
+from ..operations import LARGE, check_list_bytes, codecs_of
+from ..payload_text import text_of
+from ..pieces import at_once, in_turns
 from ..reach import Reach
 from ..sandbox.instance import Instance
 from ..sandbox.loader import Template
-from ..sandbox.payloads import payload_bytes, payload_of
-from ..sandbox.threads import WorkerThreads
+from ..sandbox.payloads import Payload
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
 from ..wit import full_name
-from .base import Backend, Isolation, packed_arguments
+from .base import Backend, Isolation, context_document, own_call
 from .pool import InstancePool
 
 _MAX_MESSAGE: Final = 4096
-"""Characters of what a plugin says when it says no."""
+"""Characters of what a plugin says when it refuses."""
 
 
 class WasmBackend(Backend):
@@ -49,21 +49,17 @@ class WasmBackend(Backend):
         *,
         template: Template,
         tier: Tier,
-        owner: str,
-        threads: WorkerThreads,
         pool: PoolSettings,
         context: PluginContext,
         init_deadline_ms: int,
         reach: Reach,
     ) -> None:
-        """`owner` is what the plugin's threads are counted under; `context` is that of `init` and
-        `shutdown`, `init_deadline_ms` the time of an `init`."""
+        """`context` is that of `init` and `shutdown`, `init_deadline_ms` the time of an `init`."""
         self._manifest = admitted.manifest
+        self.codecs = codecs_of(admitted.manifest.name, admitted.kind, admitted.limits)
         self._config = config
         self.tier = tier
         self._source = template.source()
-        self._owner = owner
-        self._threads = threads
         self._limits = admitted.limits
         # Whoever waits for an instance can abort; whoever loaded the plugin no longer.
         self._context = context.with_(abort_signal=AbortSignal())
@@ -76,95 +72,83 @@ class WasmBackend(Backend):
 
     async def start(self, call: Call) -> None:
         """Makes the first instance, so that a plugin whose `init` fails is not loaded."""
-        await self._pool.fill()
+        with call.scope():
+            await self._pool.fill()
 
     async def call(self, operation: Operation, arguments: Sequence[Any], call: Call) -> Any:
         """Runs the operation on an instance of the pool."""
-        payload = self._payload(operation, arguments, call)
-        async with self._pool.borrowed(call) as instance:
-            return await self._run(
-                instance, call, lambda: self._invoke(instance, operation, payload, call)
-            )
+        payload = await self._payload(operation, arguments, call)
+        instance = self._pool.taken() or await self._borrowed(call)
+        try:
+            return await self._invoke(instance, operation, payload, call)
+        finally:
+            if not self._pool.kept(instance):
+                await self._pool.give_up(instance, call)
+
+    async def _borrowed(self, call: Call) -> Instance:
+        with call.scope():
+            return await self._pool.borrowed(call)
 
     @asynccontextmanager
     async def stream(
         self, operation: Operation, arguments: Sequence[Any], call: Call
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Holds an instance until the stream ends or is left."""
-        payload = self._payload(operation, arguments, call)
-        async with AsyncExitStack() as stack:
-            async with call.scope():
-                instance = await stack.enter_async_context(self._pool.borrowed(call))
-                try:
-                    resource = await self._run(
-                        instance, call, lambda: self._invoke(instance, operation, payload, call)
-                    )
-                except anyio.get_cancelled_exc_class():
-                    instance.usable = False  # it may hold a stream that nobody knows
-                    raise
+        payload = await self._payload(operation, arguments, call)
+        instance = self._pool.taken() or await self._borrowed(call)
+        try:
+            resource = await self._invoke(instance, operation, payload, call)
             try:
                 async with aclosing(self._events(instance, resource, operation, call)) as events:
                     yield events
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._end_stream(instance, resource, call)
+        finally:
+            if not self._pool.kept(instance):
+                await self._pool.give_up(instance, call)
 
     async def _end_stream(self, instance: Instance, resource: int, call: Call) -> None:
-        async def end() -> None:
-            async with self._own_call("close", int(call.time_to_end() * 1000)) as ending:
-
-                def drop() -> None:
-                    if instance.usable:
-                        instance.begin(ending)
-                    instance.drop(resource)
-
-                await self._run(instance, ending, drop)
-
+        if not instance.usable:
+            instance.forget(resource)
+            return
         try:
-            await end()
+            async with self._own_call("close", int(call.time_to_end() * 1000)) as ending:
+                await instance.drop(ending, resource)
         except Exception:
-            instance.usable = False  # it is thrown away, nothing is lost
+            return  # the instance is thrown away, nothing is lost
 
     async def _events(
         self, instance: Instance, resource: int, operation: Operation, call: Call
     ) -> AsyncGenerator[Any, None]:
         interface = full_name(operation.interface)
-
-        def step() -> Any:
-            answer = instance.invoke(interface, "[method]event-stream.next", resource)
-            payload = self._accept(answer, operation, call)
-            return None if payload is None else self._document(payload, operation, call)
-
         while True:
-            async with call.scope():
-                event = await self._run(instance, call, step)
-            if event is None:
+            answer = await instance.run(call, interface, "[method]event-stream.next", resource)
+            payload = self._accept(answer, operation, call)
+            if payload is None:
                 return
-            yield event
+            yield await self._document(payload, operation, call)
 
     async def close(self, call: Call) -> None:
         """Shuts every idle instance down and frees it."""
         try:
-            await self._pool.close(call)
+            with call.scope():
+                await self._pool.close(call)
         finally:
-            self._source.close()
+            await self._source.close()
 
-    async def _run(self, instance: Instance, call: Call, function: Callable[[], Any]) -> Any:
-        return await self._threads.run(self._owner, call, function, abandoned=instance.close)
-
-    # On a worker thread.
-
-    def _invoke(
-        self, instance: Instance, operation: Operation, payload: tuple[str, Any] | None, call: Call
+    async def _invoke(
+        self, instance: Instance, operation: Operation, payload: Payload | None, call: Call
     ) -> Any:
-        instance.begin(call)
         arguments = () if payload is None else (payload,)
-        answer = instance.invoke(full_name(operation.interface), operation.function, *arguments)
+        answer = await instance.run(
+            call, full_name(operation.interface), operation.function, *arguments
+        )
         value = self._accept(answer, operation, call)
         if operation.form == "document":
-            return self._document(value, operation, call)
+            return await self._document(value, operation, call)
         if operation.form == "scalar":
-            return self._validated(value, operation, call)
+            return self.codecs[operation.method].accept(value)
         return value
 
     def _accept(self, answer: Any, operation: Operation, call: Call) -> Any:
@@ -187,54 +171,51 @@ class WasmBackend(Backend):
             retry_after_ms=said["retry-after-ms"],
         )
 
-    def _document(self, payload: tuple[str, Any], operation: Operation, call: Call) -> Any:
-        form, value = payload
-        size = len(value)
-        if form == "base64":
-            size = size * 3 // 4 - value[-2:].count("=")
-        call.check_document_out(size)
-        try:
-            document = unpack(payload_bytes(payload))
-        except DocumentError as error:
-            raise PluginOutputError(
-                f"what plugin {call.plugin!r} answered to {operation.method} {error}"
-            ) from None
-        return self._validated(document, operation, call)
+    async def _document(self, payload: Payload, operation: Operation, call: Call) -> Any:
+        codec = self.codecs[operation.method]
+        form, data = payload
+        if len(data) <= LARGE:
+            return codec.decode(form, data)
+        del payload
+        work = codec.decode_pieces(form, data)
+        del data  # nobody else has it: it can go as soon as it was read
+        with call.scope():
+            return await in_turns(work)
 
-    def _validated(self, value: Any, operation: Operation, call: Call) -> Any:
-        what = f"what plugin {call.plugin!r} answered to {operation.method}"
-        try:
-            return validate(operation.result, value, what, from_plugin=True)
-        except DocumentError as error:
-            raise PluginOutputError(str(error)) from None
-
-    # On the event loop.
-
-    def _payload(
+    async def _payload(
         self, operation: Operation, arguments: Sequence[Any], call: Call
-    ) -> tuple[str, Any] | None:
-        packed = packed_arguments(operation, arguments, call)
-        if packed is None:
+    ) -> Payload | None:
+        document = self.codecs[operation.method].encode(
+            arguments, context_document(operation, call)
+        )
+        if document is None:
             return None
-        return payload_of(packed, self._manifest.payload_encodings)
+        form = choose_encoding(document, self._manifest.payload_encodings)
+        if form == "bytes":
+            check_list_bytes(call.plugin, call.limits, len(document), "was to get")
+            return form, document
+        if form == "latin1" and document.isascii():
+            return form, document
+        work = text_of(form, document)
+        if len(document) <= LARGE:
+            return form, at_once(work)
+        with call.scope():
+            return form, await in_turns(work)
+
+    # Instances.
 
     async def _make(self) -> Instance:
         try:
             async with self._own_call(INIT.method, self._init_deadline_ms) as call:
-                payload = self._payload(INIT, [self._config], call)
-
-                def make() -> Instance:
-                    instance = self._source.instance(call)
-                    try:
-                        self._invoke(instance, INIT, payload, call)
-                    except BaseException:
-                        instance.close()
-                        raise
-                    return instance
-
-                return await self._threads.run(
-                    self._owner, call, make, discard=lambda instance: instance.close()
-                )
+                payload = await self._payload(INIT, [self._config], call)
+                with call.scope():
+                    instance = await self._source.instance(call)
+                try:
+                    await self._invoke(instance, INIT, payload, call)
+                except BaseException:
+                    instance.close()
+                    raise
+                return instance
         except PluginCallError as error:
             raise PluginInitError(
                 f"plugin {self._manifest.name!r} failed to initialise: {error}"
@@ -245,19 +226,14 @@ class WasmBackend(Backend):
             if instance.usable:
                 left = int(call.time_to_end() * 1000)
                 async with self._own_call(SHUTDOWN.method, left) as ending:
-                    await self._run(
-                        instance, ending, lambda: self._invoke(instance, SHUTDOWN, None, ending)
-                    )
+                    await self._invoke(instance, SHUTDOWN, None, ending)
         finally:
             instance.close()
 
-    @asynccontextmanager
-    async def _own_call(self, operation: str, deadline_ms: int) -> AsyncIterator[Call]:
-        """A call that is nobody's, in its scope: its log and its limits are those the plugin was
-        loaded with."""
+    def _own_call(self, operation: str, deadline_ms: int) -> AbstractAsyncContextManager[Call]:
+        """A call that is nobody's: its log and its limits are those the plugin was loaded with."""
         limits = self._limits.model_copy(update={"deadline_ms": deadline_ms})
         call = Call(
             self._manifest.name, limits, self._context, operation=operation, reach=self._reach
         )
-        async with call.closing(), call.scope():
-            yield call
+        return own_call(call)

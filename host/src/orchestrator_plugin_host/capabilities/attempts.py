@@ -1,22 +1,23 @@
 """One request to one server: read from what a plugin wrote, built for the wire, redirected.
 
-A plugin's request has references where secrets go; `built` puts the values in, and nothing else
-ever sees what it gives.
+A plugin's request has references where secrets go; `wire_request` puts the values in, and nothing
+else ever sees what it returns.
 """
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.http import HttpRequest
 from orchestrator_plugin_sdk.origins import METHODS
 
 from .decoding import ACCEPTED
 from .http_rules import DeniedError
+from .messages import WireRequest
 from .secrets import Secrets
 from .targets import Target, TargetError, read_target, redirect_target
 
@@ -24,6 +25,7 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 """The statuses that say where to go instead."""
 
 _MAX_HEADERS: Final = 100
+_MAX_PARAMETERS: Final = 1000
 _OURS: Final = frozenset(
     (
         "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive",
@@ -33,13 +35,15 @@ _OURS: Final = frozenset(
 )  # fmt: skip
 """Headers that the host writes, or that are between it and the server alone."""
 _CREDENTIALS: Final = frozenset({"authorization", "cookie"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 @dataclass(slots=True)
 class Attempt:
     """One request to one server: a redirect makes another. References stand for secrets, whose
-    names are in `secrets` once they were checked."""
+    names are in `secrets` once they were checked, and in `json_secrets` those in its JSON."""
 
     method: str
     target: Target
@@ -48,62 +52,83 @@ class Attempt:
     body: bytes | None
     json: Any
     secrets: tuple[str, ...] = ()
+    json_secrets: frozenset[str] = frozenset()
 
 
-def attempt_of(request: HttpRequest) -> Attempt:
-    """What a plugin asks for. Raises `PluginCallError` for what is no request."""
-    if request.body is not None and request.json is not None:
-        raise PluginCallError(ErrorKind.INVALID_REQUEST, "a request has a body or json, not both")
+def asked_target(request: HttpRequest, max_head_bytes: int) -> Target:
+    """Where a request goes. Measures the rest of its head, and looks at nothing else of it.
+
+    Raises `PluginCallError` for what is no request.
+    """
     if request.method not in METHODS:  # what a denial repeats, an operator may copy into a policy
-        raise PluginCallError(
-            ErrorKind.INVALID_REQUEST,
-            f"the method {request.method[:20]!r} is none of {', '.join(METHODS)}",
+        raise _invalid(f"the method {request.method[:20]!r} is none of {', '.join(METHODS)}")
+    if len(request.headers) > _MAX_HEADERS:
+        raise _invalid(f"a request has at most {_MAX_HEADERS} headers")
+    if len(request.query) > _MAX_PARAMETERS:
+        raise _invalid(f"a request has at most {_MAX_PARAMETERS:,} parameters of its query")
+    size = 0
+    for given in (*request.headers, *request.query):
+        if len(given) != 2:
+            raise _invalid("headers and query are pairs of a name and a value")
+        size += len(given[0]) + len(given[1])
+    if size <= max_head_bytes:  # in characters: now in bytes
+        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in _texts(request))
+    if size > max_head_bytes:
+        raise _invalid(
+            f"the names and values of the request's headers and query have {size:,} bytes, they "
+            f"may have {max_head_bytes:,} (http_head_bytes)"
         )
+    return _readable(request.url)
+
+
+def _texts(request: HttpRequest) -> Iterator[str]:
+    for given in (*request.headers, *request.query):
+        yield from given
+
+
+def attempt_of(request: HttpRequest, target: Target) -> Attempt:
+    """What a plugin asks for, whose `target` was read before. Raises `PluginCallError` for what is
+    no request."""
+    if request.body is not None and request.json is not None:
+        raise _invalid("a request has a body or json, not both")
     return Attempt(
         request.method,
-        _readable(request.url),
-        _headers(request),
-        [_pair(one) for one in request.query],
+        target,
+        [_header(name, value) for name, value in request.headers],
+        [(name, value) for name, value in request.query],
         request.body,
         request.json,
     )
 
 
-def built(attempt: Attempt, secrets: Secrets) -> httpx.Request:
-    """The request with the values of its secrets. Raises `PluginCallError`."""
+def wire_request(
+    attempt: Attempt, secrets: Secrets, content: bytes | bytearray | None
+) -> WireRequest:
+    """The request with the values of its secrets, and this for a body. Raises
+    `PluginCallError`."""
     target = attempt.target.with_query(
         [(name, secrets.into_text(value)) for name, value in attempt.query]
     )
     headers = [(name, secrets.into_text(value)) for name, value in attempt.headers]
     for name, value in headers:
         if not value.isascii():  # the plugin's part was looked at: the error may not show the rest
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST,
-                f"the header {name!r} has a secret that is not ASCII, and can't go there",
+            raise _invalid(
+                f"the header {name!r} has a secret that is not ASCII, and can't go there"
             )
-    content = attempt.body
-    if attempt.json is not None:
-        try:
-            text = json.dumps(secrets.into_json(attempt.json), ensure_ascii=False, allow_nan=False)
-            content = text.encode()
-        except (ValueError, TypeError, RecursionError):
-            content = None
-        if content is None:  # outside, where no error that knows the secret is the context
-            raise PluginCallError(ErrorKind.INVALID_REQUEST, "the request's json is no JSON")
-        if not any(name == "content-type" for name, _ in headers):
-            headers.append(("content-type", "application/json"))
-    if not any(name == "user-agent" for name, _ in headers):
+    names = {name for name, _ in headers}
+    if attempt.json is not None and "content-type" not in names:
+        headers.append(("content-type", "application/json"))
+    if "user-agent" not in names:
         headers.append(("user-agent", "orchestrator-plugins"))
     headers.append(("accept-encoding", ACCEPTED))
-    origin = attempt.target.origin
-    authority = str(origin).partition("://")[2]
-    return httpx.Request(
+    if content is not None or attempt.method in _WITH_BODY:
+        headers.append(("content-length", str(len(content or b""))))
+    authority = str(attempt.target.origin).partition("://")[2]
+    return WireRequest(
         attempt.method,
-        httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, path="/"),
-        headers=[("host", authority), *headers],
-        content=content,
-        # As it is: a URL of httpx would take `..` out, and has no room for a long query.
-        extensions={"target": target.selector.encode("ascii")},
+        target.selector.encode("ascii"),
+        [("host", authority), *headers],
+        content or b"",
     )
 
 
@@ -135,7 +160,7 @@ def redirected(before: Attempt, status: int, location: str, secrets: Secrets) ->
             if name not in _CREDENTIALS and not secrets.in_text(value)
         ]
         has_secret = has_secret or secrets.scrub(str(target)) != str(target)
-        if has_secret or secrets.in_json(document):
+        if has_secret or (document is not None and before.json_secrets):
             # Not where to: a host is in lower case, where no secret is found any more.
             raise DeniedError(
                 "secret across origins",
@@ -149,34 +174,19 @@ def _readable(url: str) -> Target:
     try:
         return read_target(url)
     except TargetError as error:
-        raise PluginCallError(ErrorKind.INVALID_REQUEST, str(error)) from None
+        raise _invalid(str(error)) from None
 
 
-def _pair(given: tuple[str, ...]) -> tuple[str, str]:
-    if len(given) != 2:
-        raise PluginCallError(
-            ErrorKind.INVALID_REQUEST, "headers and query are pairs of a name and a value"
-        )
-    return given[0], given[1]
+def _header(name: str, value: str) -> tuple[str, str]:
+    low = name.lower()
+    if not low or not set(low) <= _TOKEN:
+        raise _invalid(f"{name[:50]!r} is no name of a header")
+    if low in _OURS:
+        raise _invalid(f"the header {low!r} is the host's to write")
+    if not value.isascii() or _CONTROL.search(value) is not None:
+        raise _invalid(f"the value of the header {low[:50]!r} is not ASCII text")
+    return low, value.strip()
 
 
-def _headers(request: HttpRequest) -> list[tuple[str, str]]:
-    if len(request.headers) > _MAX_HEADERS:
-        raise PluginCallError(ErrorKind.INVALID_REQUEST, "a request has at most 100 headers")
-    made = []
-    for name, value in map(_pair, request.headers):
-        low = name.lower()
-        if not low or not set(low) <= _TOKEN:
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST, f"{name[:50]!r} is no name of a header"
-            )
-        if low in _OURS:
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST, f"the header {low!r} is the host's to write"
-            )
-        if not value.isascii() or any(ord(one) < 32 and one != "\t" for one in value):
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST, f"the value of the header {low!r} is not ASCII text"
-            )
-        made.append((low, value.strip()))
-    return made
+def _invalid(message: str) -> PluginCallError:
+    return PluginCallError(ErrorKind.INVALID_REQUEST, message)

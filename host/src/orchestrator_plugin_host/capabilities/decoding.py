@@ -10,6 +10,8 @@ ACCEPTED: Final = "gzip, deflate"
 """What requests say they take."""
 
 _PIECE: Final = 65_536
+_SLICE: Final = 8192
+"""Bytes that are decoded at once: they may be hundreds of members, or of blocks with nothing in."""
 _GZIP: Final = b"\x1f\x8b"
 _MAX_EMPTY: Final = 100
 
@@ -22,7 +24,8 @@ class Decoder(Protocol):
     """Decodes a body that comes in pieces."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Pieces of at most 64 KiB, as they are asked for. Raises `DecodingError`."""
+        """Pieces of at most 64 KiB, as they are asked for; empty ones where much work has made
+        nothing. Raises `DecodingError`."""
 
     def check_end(self) -> None:
         """Raises `DecodingError` if the body was cut off."""
@@ -121,6 +124,19 @@ class _Gzipped:
             self._member.check_end()
 
 
+class _Sliced:
+    """Decodes a bounded piece at a time, whatever comes at once."""
+
+    def __init__(self, inner: Decoder) -> None:
+        self._inner = inner
+        self.check_end = inner.check_end
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), _SLICE):
+            yield from self._inner.feed(data[start : start + _SLICE])
+            yield b""
+
+
 def decoder(encoding: str) -> Decoder:
     """For the value of a `Content-Encoding`. Raises `DecodingError` for one that was not asked
     for."""
@@ -128,8 +144,8 @@ def decoder(encoding: str) -> Decoder:
     if named in ("", "identity"):
         return _Plain()
     if named in ("gzip", "x-gzip"):
-        return _Gzipped()
+        return _Sliced(_Gzipped())
     if named == "deflate":
-        return _Deflated(None)
+        return _Sliced(_Deflated(None))
     # Not how: what a server writes may be a secret, and this is not how it was written.
     raise DecodingError("the response is encoded in a way that was not asked for")

@@ -5,36 +5,57 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 import anyio
-import httpx
 
 from ..calls import Call
 from ..errors import HttpLimitError
 from ..limits import UNITS
 
+_RECEIVED_TIMES: Final = 2
+_RECEIVED_MORE: Final = 1024 * 1024
+PIECE_BYTES: Final = 256
+"""What a piece of a body counts for besides its bytes: a chunk, a member of gzip."""
+
 
 class HttpBudget:
     """Counts for one call. Everything raises `HttpLimitError`."""
 
+    __slots__ = ("_announced", "_call", "_down", "_received", "_requests", "_under_way", "_up")
+
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._announced = False
         self._under_way = 0
         self._requests = 0
         self._up = 0
         self._down = 0
+        self._received = 0
 
     @property
     def totals(self) -> dict[str, int]:
         """What was used, for the audit."""
         return {"requests": self._requests, "up_bytes": self._up, "down_bytes": self._down}
 
-    @contextmanager
-    def request(self, responses: int) -> Iterator[None]:
-        """Around a request that has no response yet, beside so many `responses` that are open."""
+    def announce(self) -> None:
+        """Counts a request before anything of it is known: the next `count_request` is of it."""
+        self._announced = False
+        self.count_request()
+        self._announced = True
+
+    def count_request(self) -> None:
+        """Counts a request, whatever becomes of it."""
+        if self._announced:
+            self._announced = False
+            return
         self._requests += 1
         if self._requests > self._call.limits.http_requests:
             raise self._limit("http_requests", "made too many HTTP requests")
+
+    @contextmanager
+    def under_way(self, responses: int) -> Iterator[None]:
+        """Around a request that has no response yet, beside so many `responses` that are open."""
         if responses + self._under_way >= self._call.limits.http_concurrent:
             raise self._limit("http_concurrent", "has too many HTTP requests under way")
         self._under_way += 1
@@ -43,20 +64,29 @@ class HttpBudget:
         finally:
             self._under_way -= 1
 
-    def count_up(self, request: httpx.Request) -> int:
-        """Counts what a request sends; gives its bytes."""
-        size = len(request.method) + len(request.extensions["target"]) + len(request.content)
-        size += sum(len(name) + len(value) + 4 for name, value in request.headers.raw)
-        self._up += size
-        if self._up > self._call.limits.http_up_bytes:
+    def check_up(self, size: int) -> None:
+        """Raises for a request that sends so many bytes, if it is too many."""
+        if self._up + size > self._call.limits.http_up_bytes:
             raise self._limit("http_up_bytes", "sent too much by HTTP")
-        return size
+
+    def count_up(self, size: int) -> None:
+        """Counts bytes that a request sends."""
+        self.check_up(size)
+        self._up += size
 
     def count_down(self, size: int) -> None:
         """Counts bytes of a body, decompressed."""
         self._down += size
         if self._down > self._call.limits.http_down_bytes:
             raise self._limit("http_down_bytes", "got too much by HTTP")
+
+    def count_received(self, size: int, pieces: int = 0) -> None:
+        """Counts bytes as they come, compressed and in chunks, and the pieces they come in. There
+        may be twice as many as of bodies: of chunks of one byte, most is not body."""
+        self._received += size + pieces * PIECE_BYTES
+        most = self._call.limits.http_down_bytes * _RECEIVED_TIMES + _RECEIVED_MORE
+        if self._received > most:
+            raise self._limit("http_down_bytes", "got too much by HTTP, most of it no body")
 
     @asynccontextmanager
     async def within(self, until: float) -> AsyncIterator[None]:

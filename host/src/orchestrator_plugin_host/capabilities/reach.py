@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-import anyio
 from orchestrator_plugin_sdk import PayloadEncoding
 
 from ..admission import AdmittedPlugin
 from ..audit import PluginAudit
 from ..calls import Call
-from .files import OpenFiles, PluginFiles
-from .http import OpenHttp, PluginHttp
+from .files import AwaitedFiles, OpenFiles, PluginFiles
+from .http import OpenHttp
+from .http_plugin import PluginHttp
 from .secrets import Secrets
+
+_NOTHING_USED: Final[Mapping[str, int]] = {
+    "requests": 0, "up_bytes": 0, "down_bytes": 0, "read_bytes": 0, "written_bytes": 0,
+}  # fmt: skip
 
 
 class PluginReach:
@@ -47,40 +51,78 @@ class PluginReach:
 
 
 class CallReach:
-    """As `reach.CallReach` says."""
+    """As `reach.CallReach` says. What a call does not use is not made for it."""
+
+    __slots__ = (
+        "_awaited", "_call", "_files", "_http", "_plugin", "payload_encodings", "secrets",
+    )  # fmt: skip
 
     def __init__(self, plugin: PluginReach, call: Call) -> None:
         self._plugin = plugin
         self._call = call
+        self._http: OpenHttp | None = None
+        self._files: OpenFiles | None = None
+        self._awaited: AwaitedFiles | None = None
         self.payload_encodings: Collection[PayloadEncoding] = plugin.payload_encodings
         self.secrets: Mapping[str, str] = plugin.secrets.references
-        self.http: OpenHttp = plugin.http.open(call)
-        self.files: OpenFiles = plugin.files.open(partial(plugin.audit.files, call))
+
+    @property
+    def http(self) -> OpenHttp:
+        """As `reach.CallReach` says."""
+        if self._http is None:
+            self._http = OpenHttp(self._plugin.http, self._call)
+        return self._http
+
+    @property
+    def files(self) -> AwaitedFiles:
+        """As `reach.CallReach` says."""
+        if self._awaited is None:
+            plugin = self._plugin
+            self._files = plugin.files.open(partial(plugin.audit.files, self._call))
+            self._awaited = AwaitedFiles(self._files)
+        return self._awaited
 
     def scrub(self, document: Any) -> Any:
         """As `reach.CallReach` says."""
         return self._plugin.secrets.scrub(document)
 
-    async def close(self, error: BaseException | None) -> None:
+    def beginning(self, text: str, length: int) -> str:
         """As `reach.CallReach` says."""
+        return self._plugin.secrets.scrubber.beginning(text, length)
+
+    def close_at_once(self, error: BaseException | None) -> bool:
+        """As `reach.CallReach` says."""
+        if self._http is not None:
+            return False
+        self._end(error)
+        return True
+
+    async def close(self, error: BaseException | None) -> None:
+        """As `reach.CallReach` says. Waits for no server and for no disk."""
         try:
-            await self.http.close_all()
+            if self._http is not None:
+                await self._http.close_all()
         finally:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._files is not None:
             # What a call that failed has left, nobody knows of.
-            close = partial(self.files.close, keep=error is None)
-            if self.files.has_artifacts:
-                await anyio.to_thread.run_sync(close)
-            else:
-                close()
-            times = self._call.times()
-            self._plugin.audit.call(
-                self._call,
-                {
-                    "outcome": "ok" if error is None else type(error).__name__,
-                    **self.http.totals,
-                    **self.files.totals,
-                    "queue_ms": times.queue_ms,
-                    "plugin_ms": times.plugin_ms,
-                    "host_ms": times.host_ms,
-                },
-            )
+            self._files.close(keep=error is None)
+        if self._plugin.audit.enabled:
+            self._tell(error)
+
+    def _tell(self, error: BaseException | None) -> None:
+        times = self._call.times()
+        self._plugin.audit.call(
+            self._call,
+            {
+                "outcome": "ok" if error is None else type(error).__name__,
+                **_NOTHING_USED,
+                **({} if self._http is None else self._http.totals),
+                **({} if self._files is None else self._files.totals),
+                "queue_ms": times.queue_ms,
+                "plugin_ms": times.plugin_ms,
+                "host_ms": times.host_ms,
+            },
+        )

@@ -7,6 +7,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import Iterable
+from heapq import heapify, heappop, heapreplace
 from typing import Final
 
 SCRUBBED: Final = "[secret]"
@@ -16,6 +17,9 @@ LEAST: Final = 6
 """Characters of a value: shorter ones are found everywhere."""
 
 _PROBE: Final = 16
+_PART: Final = 256
+_LARGE: Final = 65_536
+_MAX_REPEATED: Final = 10_000
 _PERCENT: Final = re.compile("%[0-9A-F]{2}")
 _ESCAPE: Final = re.compile(r"((?<!\\)(?:\\\\)*\\u)([0-9a-f]{4})")
 
@@ -63,51 +67,96 @@ def _spellings(value: str) -> set[bytes]:
 
 
 class Scrubber:
-    """Takes values out of what comes back."""
+    """Takes values out of what comes back.
+
+    Each spelling is looked for by itself: what a server sends may have most of a value at every
+    place, and then an expression of all spellings takes longer than anybody may be kept waiting.
+    """
 
     def __init__(self, values: Iterable[str]) -> None:
         self._spellings = sorted(
             {one for value in values for one in _spellings(value)}, key=len, reverse=True
         )
-        self._pattern = (
-            re.compile(b"|".join(map(re.escape, self._spellings))) if self._spellings else None
+        # Short beginnings are looked up at once; a long one is looked for by its first few bytes.
+        self._beginnings = frozenset(
+            one[:length] for one in self._spellings for length in range(1, min(_PROBE, len(one)))
         )
+        self._long = [one for one in self._spellings if len(one) > _PROBE]
+
+    def finds(self, data: bytes) -> bool:
+        """Whether a value is in it."""
+        return any(one in data for one in self._spellings)
 
     def data(self, data: bytes) -> bytes:
         """The bytes without the values."""
-        return data if self._pattern is None else self._pattern.sub(SCRUBBED.encode(), data)
+        found = [one for one in self._spellings if one in data]
+        if not found:
+            return data
+        if len(found) > 1 and len(data) <= _LARGE:
+            return self.up_to(data, len(data))[0]
+        # Of two that overlap, the longer one rather than the first: a megabyte of values would
+        # otherwise take too long. What repeats one without end has nothing else to say.
+        for one in found:
+            if len(data) > _LARGE and data.count(one) > _MAX_REPEATED:
+                return SCRUBBED.encode()
+            data = data.replace(one, SCRUBBED.encode())
+        return data
 
     def text(self, text: str) -> str:
         """The text without the values."""
-        if self._pattern is None:
+        if not self._spellings:
             return text
-        return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        data = text.encode("utf-8", "surrogatepass")
+        return self.data(data).decode("utf-8", "surrogatepass") if self.finds(data) else text
+
+    def beginning(self, text: str, length: int) -> str:
+        """At most the first `length` characters of a text, without the values. Costs no more than
+        that, however long the text is. Of a value that is cut in two, nothing is left."""
+        if len(text) <= length:
+            return self.text(text)[:length]
+        data = text[:length].encode("utf-8", "surrogatepass")
+        made, _ = self.up_to(data, len(data) - self.held_back(data))
+        return made.decode("utf-8", "surrogatepass")[:length]
 
     def held_back(self, data: bytes) -> int:
         """How many bytes at the end may be the beginning of a value."""
         longest = 0
-        for spelling in self._spellings:
-            # A long value is looked for by its first few bytes, not at each of its lengths.
+        for spelling in self._long:
             probe, at = spelling[:_PROBE], max(len(data) - len(spelling) + 1, 0)
-            while (at := data.find(probe, at)) >= 0:
-                if spelling.startswith(data[at:]):
-                    longest = max(longest, len(data) - at)
+            while (at := data.find(probe, at)) >= 0 and len(data) - at > longest:
+                # A part first: the beginning of a value may be there many times over.
+                if spelling.startswith(data[at : at + _PART]) and spelling.startswith(data[at:]):
+                    longest = len(data) - at
                     break
                 at += 1
-            for length in range(min(_PROBE, len(spelling), len(data) + 1) - 1, longest, -1):
-                if data.endswith(spelling[:length]):
-                    longest = length
-                    break
+        for length in range(min(_PROBE - 1, len(data)), longest, -1):
+            if data[-length:] in self._beginnings:
+                return length
         return longest
 
     def up_to(self, data: bytes, end: int) -> tuple[bytes, int]:
         """The bytes up to `end` without the values that begin there, and where those end."""
+        # Where each spelling is next; of several at one place, the longest is first.
+        places = []
+        for order, spelling in enumerate(self._spellings):
+            place = data.find(spelling, 0, end + len(spelling) - 1)
+            if place >= 0:
+                places.append((place, order))
+        if not places:
+            return data[:end], end
+        heapify(places)
         made, at = [], 0
-        for found in self._pattern.finditer(data) if self._pattern is not None else ():
-            if found.start() >= end:
-                break
-            made += [data[at : found.start()], SCRUBBED.encode()]
-            at = found.end()
+        while places:
+            place, order = places[0]
+            spelling = self._spellings[order]
+            if place >= at:
+                made += [data[at:place], SCRUBBED.encode()]
+                at = place + len(spelling)
+            place = data.find(spelling, at, end + len(spelling) - 1)
+            if place >= 0:
+                heapreplace(places, (place, order))
+            else:
+                heappop(places)
         if at < end:
             made.append(data[at:end])
             at = end

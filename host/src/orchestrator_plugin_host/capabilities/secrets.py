@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import PluginManifest
+from orchestrator_plugin_sdk import DocumentError, PluginManifest, pack
 from orchestrator_plugin_sdk.origins import Origin, OriginPattern
 
 from ..errors import PluginRefusedError, SecretError
@@ -43,6 +43,7 @@ class Secrets:
             name: f"{{{{secret:{name}:{nonce}}}}}" for name in self._secrets
         }
         self._names = {reference: name for name, reference in self.references.items()}
+        self._lengths = frozenset(map(len, self._names))
         self._pattern = _alternatives(self._names)
         self.scrubber = Scrubber(one.value for one in self._secrets.values())
 
@@ -52,17 +53,14 @@ class Secrets:
             return []
         return [self._names[found] for found in self._pattern.findall(text)]
 
-    def in_json(self, document: Any) -> list[str]:
-        """The names of the secrets that a document refers to, by texts that are references."""
-        found: list[str] = []
+    def named(self, text: str) -> str | None:
+        """The name of the secret that a text is a reference to, and nothing else."""
+        # The length first: to look up a text of megabytes takes milliseconds.
+        return self._names.get(text) if len(text) in self._lengths else None
 
-        def look(text: str) -> str:
-            if text in self._names:
-                found.append(self._names[text])
-            return text
-
-        _map_texts(document, look)
-        return found
+    def size_of(self, name: str) -> int:
+        """Characters of a secret's value."""
+        return len(self._secrets[name].value)
 
     def is_for(self, name: str, origin: Origin) -> str | None:
         """Whether a secret may go to an origin: none if so, or else which of `manifest` and
@@ -80,18 +78,17 @@ class Secrets:
             return text
         return self._pattern.sub(lambda found: self._value(found[0]), text)
 
-    def into_json(self, document: Any) -> Any:
-        """The document with the values in the place of the texts that are references."""
-        if not self._names:
-            return document
-        return _map_texts(document, lambda text: self._value(text) if text in self._names else text)
+    def into_value(self, text: str) -> str:
+        """The value of the secret that a text is a reference to; any other text as it is."""
+        name = self.named(text)
+        return text if name is None else self._secrets[name].value
 
     def _value(self, reference: str) -> str:
         return self._secrets[self._names[reference]].value
 
     def scrub(self, document: Any) -> Any:
         """A document, or a text, without the values."""
-        if not self._secrets:
+        if not self._secrets or not self._may_be_in(document):
             return document
         if isinstance(document, Mapping):  # whose own keys are names of fields
             return {
@@ -99,6 +96,15 @@ class Secrets:
                 for key, value in document.items()
             }
         return _map_texts(document, self.scrubber.text, keys=True)
+
+    def _may_be_in(self, document: Any) -> bool:
+        """Whether to look at each text of a document: in MessagePack they are as they are."""
+        if isinstance(document, str):
+            return True
+        try:
+            return self.scrubber.finds(pack(document))
+        except DocumentError:  # of a native plugin: not all texts are Unicode
+            return True
 
     def __repr__(self) -> str:
         return f"<Secrets {', '.join(sorted(self._secrets)) or 'none'}>"

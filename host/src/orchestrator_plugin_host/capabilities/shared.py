@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx
 
 from ..admission import AdmittedPlugin
 from ..audit import AuditLog, PluginAudit
@@ -18,13 +16,18 @@ from ..component_file import ComponentFile
 from ..config import check_config
 from ..policy import FolderQuota
 from ..settings import HostSettings
-from .connections import QuietLogs
-from .files import DataFolders, PluginFiles
-from .http import PluginHttp
+from .files import DataFolders, PluginFiles, Removals
+from .http_plugin import PluginHttp
+from .messages import WireError
 from .observing import Observations
+from .pace import Turns
 from .reach import PluginReach
-from .resolving import Resolver, system_resolver
+from .resolving import Resolver
 from .secrets import bind
+from .workers import Workers
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class SharedReach:
@@ -37,29 +40,33 @@ class SharedReach:
         observations: Observations | None = None,
     ) -> None:
         self._settings = settings
-        self._resolver = resolver or system_resolver
+        self._resolver = resolver
         self._observations = observations
         self._data_folders = DataFolders(settings.data_directory)
-        self._quiet = QuietLogs()
+        self._removals = Removals()
+        self._turns = Turns()
         self._tls: ssl.SSLContext | None = None
+        self._reading_tls = anyio.Lock()
+        self._readers = Workers("orchestrator-plugin-certificates", 1)
         self._audit: AuditLog | None = None
         self._scratch: TemporaryDirectory[str] | None = None
 
     def open(self) -> None:
-        """Begins. Raises `AuditError`."""
+        """Begins, on the event loop that runs. Raises `AuditError`."""
+        self._turns, self._reading_tls = Turns(), anyio.Lock()
+        self._readers = Workers("orchestrator-plugin-certificates", 1)
         if self._settings.audit_file is not None:
             self._audit = AuditLog(self._settings.audit_file)
-        self._quiet.open()
 
     async def close(self) -> None:
         """Ends, once every plugin has. Raises `AuditError`."""
-        self._quiet.close()
         audit, self._audit = self._audit, None
         scratch, self._scratch = self._scratch, None
         try:
             if audit is not None:
                 await anyio.to_thread.run_sync(audit.close)
         finally:
+            await anyio.to_thread.run_sync(self._removals.close)
             if scratch is not None:
                 await anyio.to_thread.run_sync(scratch.cleanup)
 
@@ -79,7 +86,7 @@ class SharedReach:
         audit = PluginAudit(
             admitted.manifest.name,
             source.digest if isinstance(source, ComponentFile) else None,
-            *(() if self._audit is None else (self._audit.write, self._audit.check)),
+            self._audit,
         )
         http = PluginHttp(
             admitted.manifest,
@@ -87,7 +94,8 @@ class SharedReach:
             secrets,
             audit,
             self._resolver,
-            self._trusted(),
+            self._trusted,
+            self._turns,
             self._observations,
         )
         return PluginReach(admitted, http, await self._files(admitted), secrets, audit), given
@@ -105,7 +113,14 @@ class SharedReach:
             granted = granted.model_copy(update=everything)
             note = self._observations.note_root
         return await anyio.to_thread.run_sync(
-            PluginFiles, name, asked, granted, self._data_folders, self._artifacts(), note
+            PluginFiles,
+            name,
+            asked,
+            granted,
+            self._data_folders,
+            self._artifacts(),
+            self._removals,
+            note,
         )
 
     def _artifacts(self) -> Path:
@@ -115,13 +130,28 @@ class SharedReach:
             self._scratch = TemporaryDirectory(prefix="orchestrator-plugins-")
         return Path(self._scratch.name)
 
-    def _trusted(self) -> ssl.SSLContext:
-        """The certificates of servers that plugins may trust, read once."""
-        if self._tls is None:
-            path = self._settings.ca_file
-            self._tls = (
-                httpx.create_ssl_context(trust_env=False)
-                if path is None
-                else ssl.create_default_context(cafile=str(path))
-            )
+    async def _trusted(self) -> ssl.SSLContext:
+        """The certificates of servers that plugins may trust, read when the first is needed. Raises
+        `WireError`."""
+        async with self._reading_tls:
+            if self._tls is None:
+                self._tls = await self._readers.run(lambda go_on: _read_tls(self._settings.ca_file))
         return self._tls
+
+
+def _read_tls(ca_file: Path | None) -> ssl.SSLContext:
+    # Here, so that a host whose plugins make no such requests does without them.
+    import ssl
+
+    import certifi
+
+    try:
+        made = ssl.create_default_context(cafile=str(ca_file or certifi.where()))
+    except (OSError, ssl.SSLError):
+        raise WireError(
+            "the host can't read the certificates that it is to trust (ca_file)",
+            connecting=True,
+            insecure=True,
+        ) from None
+    made.set_alpn_protocols(["http/1.1"])
+    return made

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
-import idna
 from orchestrator_plugin_sdk.origins import DEFAULT_PORTS, Origin, Scheme, check_name
 
 _MAX_URL: Final = 8192
+_MAX_HOST: Final = 253
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/*)(?P<authority>[^/?#]*)"
     r"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?",
     re.DOTALL,
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _SAFE: Final = "!$%&'()*+,/:;=?@-._~"
 
@@ -55,7 +56,7 @@ def read_target(url: str) -> Target:
     """Reads a URL. Raises `TargetError`."""
     if len(url) > _MAX_URL:
         raise TargetError(f"the URL has {len(url):,} characters, it may have {_MAX_URL:,}")
-    if any(ord(one) <= 0x20 or ord(one) == 0x7F for one in url) or "\\" in url:
+    if _FORBIDDEN.search(url) is not None:
         raise TargetError("the URL has a space, a control character or a backslash in it")
     found = _URL.fullmatch(url)
     if found is None:
@@ -129,11 +130,22 @@ def read_host(text: str) -> str:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
         pass
+    if len(text) > _MAX_HOST:
+        raise TargetError(
+            f"the URL's host has {len(text):,} characters, expected a host name of "
+            f"{_MAX_HOST} at most"
+        )
     try:
-        name = text.lower() if text.isascii() else idna.encode(text, uts46=True).decode()
+        name = text.lower() if text.isascii() else _in_ascii(text)
         check_name(name)
-    except (idna.IDNAError, UnicodeError):
+    except UnicodeError:
         raise TargetError("the URL's host is no name of IDNA") from None
     except ValueError as error:
         raise TargetError(f"the URL's host: {error}") from None
     return name
+
+
+def _in_ascii(name: str) -> str:
+    import idna  # whose tables take time to read, for names that are rare
+
+    return idna.encode(name, uts46=True).decode()

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from ..binary import COMPONENT, MAGIC, section, sized, unsigned
+from ..binary import COMPONENT, MAGIC, index_type, section, sized, unsigned
 from ..wit import (
     EnumType,
     FlagsType,
@@ -48,14 +48,6 @@ def vector(items: Iterable[bytes]) -> bytes:
     """A count, and that many things."""
     several = list(items)
     return unsigned(len(several)) + b"".join(several)
-
-
-def index_type(index: int) -> bytes:
-    """A type by its index where a primitive could be, too: there a number has a sign."""
-    encoded = unsigned(index)
-    if encoded[-1] < 0x40:
-        return encoded
-    return encoded[:-1] + bytes([encoded[-1] | 0x80, 0])
 
 
 class Scope:

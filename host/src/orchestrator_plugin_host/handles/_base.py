@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, cast
 from weakref import WeakSet
@@ -11,8 +11,9 @@ from weakref import WeakSet
 import anyio
 from orchestrator_plugin_sdk import (
     AbortSignal,
-    DocumentError,
+    ErrorKind,
     HealthCheckResult,
+    PluginCallError,
     PluginContext,
     PluginManifest,
     PluginType,
@@ -27,12 +28,10 @@ from ..admission import AdmittedPlugin
 from ..backends.base import Backend, Isolation
 from ..calls import Call
 from ..capabilities.reach import PluginReach
-from ..documents import validate
 from ..errors import (
     ConcurrencyLimitError,
     PluginClosedError,
     PluginError,
-    PluginInputError,
 )
 from ..limits import UNITS, Limits
 from ..settings import Tier
@@ -45,6 +44,34 @@ def listed(values: Any) -> Any:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return values
     return tuple(values)
+
+
+class Ending:
+    """Around all that is done for a call: what it has open ends with it."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        call = self._call
+        await call.end(error)
+        if (
+            isinstance(error, PluginCallError)
+            and error.kind is ErrorKind.ABORTED
+            and call.context.abort_signal.aborted
+        ):
+            # The plugin looked at the signal, and stopped before it was made to.
+            raise call.aborted() from error
 
 
 class PluginStream(AsyncIterator[T]):
@@ -160,7 +187,8 @@ class LoadedPlugin:
                         await self._moved.wait()
                 # Not even a caller who has aborted everything keeps it from shutting down.
                 context = self._context.with_(abort_signal=AbortSignal())
-                async with self._calling("shutdown", context) as call, call.scope():
+                call = self._begun("shutdown", context)
+                async with Ending(call):
                     await self._backend.close(call)
             finally:
                 self._shut_down.set()
@@ -185,7 +213,8 @@ class LoadedPlugin:
         fails, nothing is left over."""
         try:
             limits = self.limits.model_copy(update={"deadline_ms": init_deadline_ms})
-            async with self._calling("init", self._context, limits) as call, call.scope():
+            call = self._begun("init", self._context, limits)
+            async with Ending(call):
                 await self._backend.start(call)
             await self._learn()
         except BaseException:
@@ -202,23 +231,20 @@ class LoadedPlugin:
             with suppress(RuntimeError):  # it is just being iterated
                 await stream._cut()
 
-    @asynccontextmanager
-    async def _calling(
+    def _begun(
         self, operation: str, context: PluginContext | None, limits: Limits | None = None
-    ) -> AsyncIterator[Call]:
-        """A call, for as long as the context is open: what it has open ends with it."""
-        call = Call(
+    ) -> Call:
+        """A new call, whose clock runs. It must be ended."""
+        return Call(
             self.name,
             limits or self.limits,
             context or self._context,
             operation=operation,
             reach=self._reach,
         )
-        async with call.closing():
-            yield call
 
-    @contextmanager
-    def _entered(self) -> Iterator[None]:
+    def _enter(self) -> None:
+        """Counts a call. `_leave` must follow."""
         if self._closed:
             raise PluginClosedError(f"plugin {self.name!r} has been shut down")
         if self._active >= self.limits.concurrent_calls:
@@ -230,25 +256,23 @@ class LoadedPlugin:
                 "has too many calls under way",
             )
         self._active += 1
-        try:
-            yield
-        finally:
-            self._active -= 1
+
+    def _leave(self) -> None:
+        self._active -= 1
+        if self._closed:
             self._moved.set()
 
     def _arguments(self, operation: Operation, values: Sequence[Any]) -> list[Any]:
-        try:
-            return [
-                validate(wanted, value, name)
-                for (name, wanted), value in zip(operation.arguments.items(), values, strict=True)
-            ]
-        except DocumentError as error:
-            raise PluginInputError(f"{operation.method} of plugin {self.name!r}: {error}") from None
+        return self._backend.codecs[operation.method].validate_arguments(values)
 
     async def _call(
         self, operation: Operation, values: Sequence[Any], context: PluginContext | None
     ) -> Any:
-        with self._entered():
+        self._enter()
+        try:
             arguments = self._arguments(operation, values)
-            async with self._calling(operation.method, context) as call, call.scope():
+            call = self._begun(operation.method, context)
+            async with Ending(call):
                 return await self._backend.call(operation, arguments, call)
+        finally:
+            self._leave()

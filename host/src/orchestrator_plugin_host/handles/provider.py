@@ -20,7 +20,7 @@ from orchestrator_plugin_sdk.contract import (
 )
 
 from ..errors import DeadlineExceededError, PluginClosedError
-from ._base import LoadedPlugin, PluginStream
+from ._base import Ending, LoadedPlugin, PluginStream
 from .arrived import Arrived
 
 
@@ -77,20 +77,26 @@ class LoadedProvider(LoadedPlugin):
         context: PluginContext | None,
         arrived: Arrived,
     ) -> AsyncGenerator[StreamEvent, None]:
-        with self._entered():
+        self._enter()
+        try:
             arguments = self._arguments(STREAM, [request])
-            async with self._calling(STREAM.method, context) as call:
-                call.begin_step("first_event_ms")
-                try:
-                    async with self._backend.stream(STREAM, arguments, call) as events:
-                        async for event in events:
-                            call.count_stream_event()
-                            arrived.add(event)
+            call = self._begun(STREAM.method, context)
+            call.begin_step("first_event_ms")
+            try:
+                async with Ending(call), self._backend.stream(STREAM, arguments, call) as events:
+                    async for event in events:
+                        call.count_stream_event()
+                        arrived.add(event)
+                        call.pause()
+                        if self._closed:
                             self._moved.set()
-                            yield event
-                            if self._closed:
-                                raise PluginClosedError(f"plugin {self.name!r} has been shut down")
-                            call.begin_step("idle_ms")
-                except DeadlineExceededError as error:
-                    error.arrived = arrived.response()
-                    raise
+                        yield event
+                        if self._closed:
+                            raise PluginClosedError(f"plugin {self.name!r} has been shut down")
+                        call.resume()
+                        call.begin_step("idle_ms")
+            except DeadlineExceededError as error:
+                error.arrived = arrived.response()
+                raise
+        finally:
+            self._leave()

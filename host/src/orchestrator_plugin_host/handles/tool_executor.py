@@ -25,7 +25,7 @@ from orchestrator_plugin_sdk.contract import (
 from ..calls import Call
 from ..errors import DeadlineExceededError, PluginInputError, PluginOutputError
 from ..limits import UNITS
-from ._base import LoadedPlugin
+from ._base import Ending, LoadedPlugin
 
 
 class LoadedToolExecutor(LoadedPlugin):
@@ -45,7 +45,8 @@ class LoadedToolExecutor(LoadedPlugin):
         call's artifacts folder, and that are the caller's now. The `timeout_ms` of the request and
         that of the policy lower the call's deadline.
         """
-        with self._entered():
+        self._enter()
+        try:
             arguments = self._arguments(EXECUTE, [request, policy])
             timeout = self._timeout(*arguments)
             try:
@@ -63,6 +64,8 @@ class LoadedToolExecutor(LoadedPlugin):
                     remedy="raise timeout_ms in the request, and in the tool policy if it is set "
                     "there",
                 ) from error
+        finally:
+            self._leave()
 
     def _timeout(self, request: ToolRunRequest, policy: ToolPolicy) -> int | None:
         """The shorter timeout, in milliseconds, if it is shorter than the deadline. Raises
@@ -83,11 +86,16 @@ class LoadedToolExecutor(LoadedPlugin):
         limits = self.limits
         if timeout is not None:
             limits = limits.model_copy(update={"deadline_ms": timeout})
-        async with self._calling(EXECUTE.method, context, limits) as call, call.scope():
-            result = await self._backend.call(EXECUTE, arguments, call)
-            if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
+        call = self._begun(EXECUTE.method, context, limits)
+        async with Ending(call):
+            return await self._executed(arguments, call)
+
+    async def _executed(self, arguments: list[Any], call: Call) -> ToolRunResult:
+        result: ToolRunResult = await self._backend.call(EXECUTE, arguments, call)
+        if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
+            with call.scope():
                 result = await anyio.to_thread.run_sync(_on_host, result, call)
-            return cast("ToolRunResult", result)
+        return result
 
     async def is_allowed(
         self,

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Final
 
-from ..component_file import ComponentFile, without_names
+from ..component_file import ComponentFile
 from ..errors import (
     CompileLimitError,
     CompilerLostError,
@@ -62,7 +62,7 @@ def compile_component(
 
     try:
         with Worker() as worker:
-            data, memory = without_names(file.data), limits.compile_memory_bytes
+            data, memory = file.data, limits.compile_memory_bytes
             most = limits.code_bytes
             worker.send(["compile", data, world.name, sorted(wasi), memory, most], go_on)
             match worker.receive(most + _ENVELOPE_BYTES, go_on):
@@ -78,7 +78,9 @@ def compile_component(
                 case ["types", str(why)]:
                     raise type_error(plugin, world, why[:_MAX_WORDS])
                 case _:
-                    raise PluginOutputError(f"the compiler of plugin {plugin!r} makes no sense")
+                    raise PluginOutputError(
+                        f"the compiler of plugin {plugin!r} sent an unexpected message"
+                    )
     except WorkerGoneError as error:
         if error.out_of_memory:
             raise limit_error(

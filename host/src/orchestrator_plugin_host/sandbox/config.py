@@ -9,14 +9,18 @@ from wasmtime import Config, Engine
 from . import _capi
 
 MAX_WASM_STACK: Final = 512 * 1024
-"""Bytes of a thread's stack that guests may use; threads are made large enough for it."""
+"""Bytes of stack that a guest may use."""
 
-GUEST_THREAD_STACK: Final = MAX_WASM_STACK + 4 * 1024 * 1024
-"""Bytes of stack of a thread that calls guests."""
+ASYNC_STACK: Final = MAX_WASM_STACK + 1536 * 1024
+"""Bytes of the stack that a guest runs on, in addresses: what is not touched takes no memory. The
+rest is for wasmtime, and for the callbacks of imports, which run there, too."""
+
+FUEL_SLICE: Final = 5_000_000
+"""Units of fuel after which a guest hands control back: a fraction of a millisecond."""
 
 SETTINGS: Final = {
     "consume_fuel": True,
-    "epoch_interruption": True,
+    "epoch_interruption": False,
     "max_wasm_stack": MAX_WASM_STACK,
     "wasm_threads": False,
     "shared_memory": False,
@@ -49,5 +53,5 @@ def make_engine(*, compiles_in_parallel: bool = False) -> Engine:
     for name, value in SETTINGS.items():
         setattr(config, name, value)
     config.parallel_compilation = compiles_in_parallel
-    _capi.configure(config)
+    _capi.configure(config, ASYNC_STACK)
     return Engine(config)

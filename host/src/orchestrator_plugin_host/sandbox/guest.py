@@ -1,21 +1,30 @@
-"""One guest: a component, instantiated in a store of its own. In whichever process it runs.
+"""One guest: a component, instantiated in a store of its own, as a coroutine. In whichever process
+it runs.
 
-Knows nothing of calls, plugins and their errors: it says how wasmtime and the values failed.
+Knows nothing of calls, plugins and their errors: it says how far the guest got (`steps`), or how
+wasmtime and the values failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from wasmtime import Engine
 from wasmtime.component import Component
 
-from ..wit import World
+from ..component_tail import drop_export
+from ..wit import HandleType, Type, World
 from . import _capi
-from .lowering import Lower, lowerer
+from .arguments import Arguments
+from .linking import GuestImports, SuspendedImport
+from .steps import YIELDED, Done, Step
+from .store import Function, Store
 from .values import Lift, lifter
+
+DROP: Final = ("", "drop")
+"""The function, among a component's exports, that drops the resource of its world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class _Export:
     """One function of a component: where it is, and how its values move."""
 
     index: Any
-    lowers: tuple[Lower, ...]
+    params: tuple[Type, ...]
     lift: Lift | None
 
 
@@ -45,15 +54,19 @@ class LoadedComponent:
         cls, component: Component, world: World, *, memories: int, wasi: bool
     ) -> LoadedComponent:
         """Looks up the functions of a component that has been compared with `world`."""
-        exports = {}
+        exports: dict[tuple[str, str], _Export] = {}
         for interface_name, interface in world.exports.items():
             interface_index = component.get_export_index(interface_name)
             for name, function in interface.functions.items():
                 exports[interface_name, name] = _Export(
                     component.get_export_index(name, interface_index),
-                    tuple(lowerer(one) for _, one in function.params),
+                    tuple(one for _, one in function.params),
                     None if function.result is None else lifter(function.result),
                 )
+            for resource in interface.resources:
+                handle = HandleType(resource, owned=True)
+                index = component.get_export_index(drop_export(resource))
+                exports[DROP] = _Export(index, (handle,), None)
         return cls(component, world, memories, wasi, exports)
 
 
@@ -69,80 +82,124 @@ class StoreLimits:
 
 
 class Guest:
-    """A store and the instance in it. One user at a time."""
+    """A store and the instance in it. One user at a time, on any thread.
+
+    Whatever a step raises, the guest must not be entered again; `close` it.
+    """
 
     def __init__(
-        self,
-        engine: Engine,
-        loaded: LoadedComponent,
-        limits: StoreLimits,
-        on_epoch: Callable[[int], int],
+        self, engine: Engine, imports: GuestImports, loaded: LoadedComponent, limits: StoreLimits
     ) -> None:
-        """Makes the store alone. `on_epoch` as for `_capi.Store`."""
+        """Makes the store alone. Raises `PluginClosedError` if the imports are closed."""
         self._loaded = loaded
-        self._functions: dict[tuple[str, str], _capi.Function] = {}
-        self._store = _capi.Store(engine, on_epoch)
+        self._imports = imports
+        self._functions: dict[tuple[str, str], Function] = {}
+        self._function: Function | None = None
+        self._lift: Lift | None = None
+        self._room = 0
+        self._store = store = Store(engine)
         memories = min(max(loaded.memories, 1), limits.memories)
-        self._store.limit(
-            memory_bytes=limits.memory_bytes // memories,
-            table_elements=limits.table_elements,
-            instances=limits.core_instances,
-            tables=limits.tables,
-            memories=memories,
-        )
-        if loaded.wasi:
-            self._store.give_wasi()
+        try:
+            store.limit(
+                memory_bytes=limits.memory_bytes // memories,
+                table_elements=limits.table_elements,
+                instances=limits.core_instances,
+                tables=limits.tables,
+                memories=memories,
+            )
+            if loaded.wasi:
+                store.give_wasi()
+            self._suspended: SuspendedImport = imports.entered(store.context)
+        except BaseException:
+            store.close()
+            raise
 
-    @property
-    def context(self) -> int:
-        """The address that imports get: it tells guests apart."""
-        return self._store.context
+    def instantiate(self, fuel: int, rooms: Mapping[str, int]) -> Step:
+        """Begins to make the instance, which runs guest code. Raises `CapiError`.
 
-    def instantiate(self, linker: _capi.Linker) -> None:
-        """Makes the instance. Runs guest code. Raises `CapiError`."""
-        self._store.instantiate(linker, self._loaded.component)
-
-    def set_fuel(self, fuel: int) -> None:
-        """Sets what the next calls may use."""
-        self._store.set_fuel(fuel)
-
-    def set_epoch_deadline(self, ticks: int) -> None:
-        """Calls `on_epoch` after this many ticks."""
-        self._store.set_epoch_deadline(ticks)
-
-    def invoke(self, interface: str, name: str, arguments: tuple[Any, ...], room: int) -> Any:
-        """Calls an exported function; gives the result as in `values`, no string or list of which
-        may have more bytes than `room`.
-
-        Raises `CapiError`, `ValueMismatchError`, `ValueTooLargeError` or `UnicodeDecodeError`.
-        After any of them the guest must not be entered again.
+        `rooms` is how many bytes a string or list may have that the guest passes to an import, by
+        interface: as it is when the import is called.
         """
-        export = self._loaded.exports[interface, name]
+        self._store.check_at_rest()
+        self._suspended.rooms = rooms
+        self._store.set_fuel(fuel)
+        self._store.begin_instance(self._imports.linker, self._loaded.component)
+        return self.proceed()
+
+    def start(
+        self,
+        interface: str,
+        name: str,
+        arguments: Sequence[Any],
+        *,
+        fuel: int | None,
+        room: int,
+        rooms: Mapping[str, int],
+    ) -> Step:
+        """Calls an exported function, with values as in `values` and `fuel`, or what is left of it
+        without. No string or list of the result
+        may have more bytes than `room`; `rooms` as for `instantiate`.
+
+        Raises `CapiError`, `ValueMismatchError`, `ValueTooLargeError`, `UnicodeDecodeError`, or
+        `RuntimeError` if the guest is closed or in a call.
+        """
+        self._store.check_at_rest()
         function = self._functions.get((interface, name))
+        export = self._loaded.exports[interface, name]
         if function is None:
             function = self._store.function(
-                export.index, len(export.lowers), export.lift is not None
+                export.index, Arguments(export.params), has_result=export.lift is not None
             )
             self._functions[interface, name] = function
+        self._function, self._lift, self._room = function, export.lift, room
+        self._suspended.rooms = rooms
+        if fuel is not None:
+            self._store.set_fuel(fuel)
+        function.arguments.fill(arguments)
+        self._store.begin_call(function)
+        return self.proceed()
+
+    def answer(self, value: Any) -> None:
+        """Gives the answer to what the guest asked for, of the type that the import has: the guest
+        takes it when it proceeds."""
+        self._suspended.answer(value)
+
+    def proceed(self) -> Step:
+        """Runs the guest until it is done, asks for something, or has used up a slice of fuel.
+        Raises as `start` does."""
+        suspended = self._suspended
         try:
-            for i, lower in enumerate(export.lowers):
-                lower(arguments[i], function.args + i * _capi.VAL_SIZE)
-        except BaseException:
-            function.free_arguments()
+            ended = self._store.poll()
+        except _capi.CapiError:
+            failure, suspended.failure = suspended.failure, None
+            if failure is not None:
+                raise failure from None
             raise
-        function.call()
-        if export.lift is None:
-            return None
+        if not ended:
+            asked = suspended.asked
+            return YIELDED if asked is None else asked
+        function, self._function = self._function, None
+        if function is None:
+            return Done(None)  # the instance is there
+        function.arguments.clear()
+        if self._lift is None:
+            return Done(None)
         try:
-            return export.lift(function.result, room)
+            return Done(self._lift(function.result, self._room))
         finally:
             function.free_result()
 
-    def drop(self, resource: int) -> None:
-        """Drops a resource that a function gave, running its destructor. Raises `CapiError`."""
-        self._store.drop_resource(resource)
-
     def close(self) -> None:
-        """Frees the store. No call may be under way."""
-        self._functions.clear()
-        self._store.close()
+        """Frees the store, in the middle of a call, too. Nobody may be in it."""
+        context = self._store.context
+        if context:
+            self._imports.leaves(context)
+            self._store.close()
+            self._functions.clear()
+            self._function = None
+            self._imports.left()
+
+
+def forget_resource(resource: int) -> None:
+    """Frees the host's copy of a resource that a function returned. Its destructor does not run."""
+    _capi.resource_delete(resource)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -12,36 +11,23 @@ from weakref import WeakValueDictionary
 
 from ..calls import Call
 from ..component_file import ComponentFile
-from ..errors import InvalidComponentError, PluginError
+from ..errors import InvalidComponentError
 from ..limits import Limits
 from ..settings import Tier
 from ..wit import World
 from . import _capi
 from .cache import ComponentCache
+from .code import StoredCode
 from .compiler import compile_component, type_error
 from .fingerprint import fingerprint
 from .guest import LoadedComponent
-from .instance import Instance, Sandbox, ThreadInstance
-from .processes import ProcessInstance, ReadyWorker, StoredCode
+from .inprocess import InProcessInstance, Sandbox
+from .instance import Instance, InstanceSource
+from .sources import WorkerSource
 from .typecheck import ComponentTypeError, check_component
 
 _RECENT: Final = 8
 """Components kept in memory for the next who loads them."""
-
-
-class InstanceSource(ABC):
-    """Makes the instances of one loaded plugin."""
-
-    @abstractmethod
-    def instance(self, call: Call) -> Instance:
-        """A new instance, made within `call`'s limits, on the calling thread. Runs guest code.
-
-        Raises `PluginError`.
-        """
-
-    def close(self) -> None:
-        """Frees what was held ready. No instance is made afterwards."""
-        return
 
 
 class Template(ABC):
@@ -52,7 +38,7 @@ class Template(ABC):
         """Makes instances for one plugin."""
 
 
-class _ThreadTemplate(Template, InstanceSource):
+class _InProcessTemplate(Template, InstanceSource):
     def __init__(self, sandbox: Sandbox, loaded: LoadedComponent) -> None:
         self._sandbox = sandbox
         self._loaded = loaded
@@ -60,52 +46,17 @@ class _ThreadTemplate(Template, InstanceSource):
     def source(self) -> InstanceSource:
         return self
 
-    def instance(self, call: Call) -> Instance:
-        return ThreadInstance(self._sandbox, self._loaded, call)
+    async def instance(self, call: Call) -> Instance:
+        return await InProcessInstance.made(self._sandbox, self._loaded, call)
 
 
 class _ProcessTemplate(Template):
-    def __init__(self, stored: StoredCode) -> None:
+    def __init__(self, sandbox: Sandbox, stored: StoredCode) -> None:
+        self._sandbox = sandbox
         self._stored = stored
 
     def source(self) -> InstanceSource:
-        return _ProcessSource(self._stored)
-
-
-class _ProcessSource(InstanceSource):
-    """Keeps one worker ready, which has started while the one before was at work."""
-
-    def __init__(self, stored: StoredCode) -> None:
-        self._stored = stored
-        self._lock = threading.Lock()
-        self._spare: ReadyWorker | None = None
-        self._closed = False
-
-    def instance(self, call: Call) -> Instance:
-        with self._lock:
-            ready, self._spare = self._spare, None
-        made = ProcessInstance(ready or ReadyWorker(self._stored, call, call.check), call)
-        with contextlib.suppress(RuntimeError):  # no thread is left: none is kept ready, then
-            threading.Thread(target=self._prepare, args=(call,), daemon=True).start()
-        return made
-
-    def _prepare(self, call: Call) -> None:
-        try:
-            ready = ReadyWorker(self._stored, call, lambda: None)
-        except PluginError:
-            return  # whoever needs one next starts it, and is told why not
-        with self._lock:
-            if self._spare is None and not self._closed:
-                self._spare = ready
-                return
-        ready.worker.close()
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            ready, self._spare = self._spare, None
-        if ready is not None:
-            ready.worker.close()
+        return WorkerSource(self._stored, self._sandbox.computing)
 
 
 class ComponentLoader:
@@ -168,22 +119,24 @@ class ComponentLoader:
             code = compile_component(plugin, file, world, wasi, limits, given_up)
             self._cache.put(file.digest, self._fingerprint, code)
         if tier == "process":
-            return _ProcessTemplate(StoredCode(world, wasi, file.contents.memories, code))
+            return _ProcessTemplate(
+                self._sandbox, StoredCode(world, wasi, file.contents.memories, code)
+            )
         component = component or self._deserialized(code)
         if component is None:
             raise InvalidComponentError(f"plugin {plugin!r} was compiled for another engine")
         try:
-            check_component(self._sandbox.engine.engine, component, world, wasi)
+            check_component(self._sandbox.engine, component, world, wasi)
         except ComponentTypeError as error:
             raise type_error(plugin, world, str(error)) from None
         loaded = LoadedComponent.of(
             component, world, memories=file.contents.memories, wasi=bool(wasi)
         )
-        return _ThreadTemplate(self._sandbox, loaded)
+        return _InProcessTemplate(self._sandbox, loaded)
 
     def _deserialized(self, code: bytes) -> Any:
         try:
-            return _capi.deserialize_component(self._sandbox.engine.engine, code)
+            return _capi.deserialize_component(self._sandbox.engine, code)
         except _capi.CapiError:
             return None
 

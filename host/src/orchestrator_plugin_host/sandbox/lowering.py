@@ -1,6 +1,7 @@
-"""Values from Python to wasmtime: the other way of `values`, whose table says what is what.
+"""Values from Python to wasmtime, in memory of wasmtime's: what imports answer.
 
-Python's side is trusted: its types are not checked.
+The other way of `values`, whose table says what is what; for what functions are called with, see
+`arguments`. Python's side is trusted: its types are not checked.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any
 
 from ..wit import (
     EnumType,
-    HandleType,
     ListType,
     OptionType,
     Primitive,
@@ -23,7 +23,7 @@ from ..wit import (
     VariantType,
 )
 from . import _capi
-from .values import Err, Ok
+from .values import Err, Ok, is_payload
 
 Lower = Callable[[Any, int], None]
 """Writes a value to zeroed memory at an address."""
@@ -46,8 +46,6 @@ def lowerer(wanted: Type) -> Lower:
         return _lower_record(wanted)
     if isinstance(wanted, EnumType):
         return _lower_enum
-    if isinstance(wanted, HandleType):
-        return lambda resource, address: _capi.put_resource(address, resource)
     raise TypeError(f"no values of type {wanted} are ever sent")
 
 
@@ -60,20 +58,24 @@ def _lower_integer(kind: int) -> Lower:
 
 
 def _lower_string(value: str, address: int) -> None:
-    encoded = value.encode("utf-8")
+    _lower_encoded(value.encode("utf-8"), address)
+
+
+def _lower_encoded(encoded: bytes, address: int) -> None:
     _capi.byte_vec_new(address + 8, len(encoded), encoded)
     c_uint8.from_address(address).value = _capi.KIND_STRING
 
 
 def _lower_bytes(value: bytes, address: int) -> None:
     size = len(value)
-    values = bytearray(size * _capi.VAL_SIZE)
-    values[:: _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * size
-    values[8 :: _capi.VAL_SIZE] = value
     _capi.list_new_uninit(address + 8, size)
     if size:
         data = c_uint64.from_address(address + 16).value
-        ctypes.memmove(data, bytes(values), len(values))
+        ctypes.memset(data, 0, size * _capi.VAL_SIZE)
+        # In place: each byte is a value of 32 as it is, and would be one more in a copy.
+        values = memoryview((c_uint8 * (size * _capi.VAL_SIZE)).from_address(data)).cast("B")
+        values[:: _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * size
+        values[8 :: _capi.VAL_SIZE] = value
     c_uint8.from_address(address).value = _capi.KIND_LIST
 
 
@@ -141,9 +143,12 @@ def _lower_enum(value: str, address: int) -> None:
 
 
 def _lower_variant(wanted: VariantType) -> Lower:
-    cases = {
-        name: (name.encode(), None if one is None else lowerer(one)) for name, one in wanted.cases
-    }
+    def lowerer_of(one: Type | None) -> Lower | None:
+        if one == Primitive("string") and is_payload(wanted):
+            return _lower_encoded
+        return None if one is None else lowerer(one)
+
+    cases = {name: (name.encode(), lowerer_of(one)) for name, one in wanted.cases}
 
     def lower(value: tuple[str, Any], address: int) -> None:
         name, payload = value

@@ -1,41 +1,58 @@
-"""Bytes as the `payload` of the contract, and back. Used for calls and for imports alike."""
+"""Bytes as the `payload` of the contract, and back: what imports are passed, and what they answer.
+
+In Python a payload is its form and its bytes as they cross the boundary: of the two text forms,
+the text's UTF-8. Large ones are read and made in turns with the event loop's other tasks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Collection
+from typing import Final
 
-from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError, unpack
-from orchestrator_plugin_sdk.payload import choose_encoding, from_text, to_text
+from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError
+from orchestrator_plugin_sdk.payload import choose_encoding
 
-from ..documents import validate
-from .values import Err, Ok
+from ..payload_text import TextForm, document_of, text_of
+from ..pieces import at_once, in_turns
+from .values import Err
+
+Payload = tuple[str, bytes]
+
+_LARGE: Final = 512 * 1024
 
 
-def payload_bytes(payload: tuple[str, Any]) -> bytes:
-    """The bytes of a payload, whichever form it came in. Raises `DocumentError`."""
-    form, value = payload
+def payload_bytes(payload: Payload, most: int) -> bytes:
+    """The bytes of a payload, at most `most`, whichever form it came in, all at once. Raises
+    `DocumentError`."""
+    form, data = payload
     if form == "bytes":
-        return bytes(value)
-    return from_text("latin1" if form == "latin1" else "base64", value)
+        return data
+    text_form: TextForm = "latin1" if form == "latin1" else "base64"
+    return at_once(document_of(text_form, data, most))
 
 
-def payload_of(data: bytes, readable: Collection[PayloadEncoding]) -> tuple[str, Any]:
+async def received(payload: Payload, most: int) -> bytes:
+    """`payload_bytes`, for payloads of any size."""
+    form, data = payload
+    if form == "bytes" or len(data) <= _LARGE:
+        return payload_bytes(payload, most)
+    text_form: TextForm = "latin1" if form == "latin1" else "base64"
+    return await in_turns(document_of(text_form, data, most))
+
+
+async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> Payload:
     """Bytes in the cheapest form that a plugin reads."""
     form = choose_encoding(data, readable)
-    return form, data if form == "bytes" else to_text(form, data)
+    if form == "bytes":
+        return form, data
+    work = text_of(form, data)
+    return form, at_once(work) if len(data) <= _LARGE else await in_turns(work)
 
 
-def read_payload(payload: tuple[str, Any], wanted: Any, what: str) -> Any:
-    """The document of a payload, validated as of a type. Raises `DocumentError`."""
-    return validate(wanted, unpack(payload_bytes(payload)), what, from_plugin=True)
-
-
-def said_no(error: Exception) -> Err:
+def refusal(error: PluginCallError | DocumentError) -> Err:
     """A refusal as an import answers it, with the contract's `error`."""
     if isinstance(error, DocumentError):
         error = PluginCallError("invalid-request", str(error))
-    assert isinstance(error, PluginCallError)
     return Err(
         {
             "kind": error.kind.value,
@@ -44,12 +61,3 @@ def said_no(error: Exception) -> Err:
             "retry-after-ms": error.retry_after_ms,
         }
     )
-
-
-def answered(function: Callable[[], Any]) -> Ok | Err:
-    """What a function gives, as an import answers it: what it refuses is the guest's to handle,
-    anything else that it raises ends the call."""
-    try:
-        return Ok(function())
-    except (PluginCallError, DocumentError) as error:
-        return said_no(error)

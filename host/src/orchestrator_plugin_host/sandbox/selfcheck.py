@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from wasmtime import wat2wasm
 
-from ..calls import Call
-from ..errors import PluginError
 from ..wit import Function, Interface, ResultType, World, full_name, read_contract
 from . import _capi
-from .guest import LoadedComponent
-from .instance import Sandbox, ThreadInstance
+from .guest import Guest, LoadedComponent, StoreLimits
+from .inprocess import Sandbox
+from .steps import Done, Step
 from .values import Err, Ok
 
 _WAT: Final = """
@@ -68,37 +67,47 @@ _SAID: Final = {
     "retryable": True,
     "retry-after-ms": 7,
 }
-_PAYLOADS: Final[tuple[tuple[str, Any], ...]] = (
+_PAYLOADS: Final[tuple[tuple[str, bytes], ...]] = (
     ("bytes", bytes(range(256))),
-    ("latin1", "déjà vu"),
-    ("base64", "AAECAwQ="),
+    ("latin1", "déjà vu".encode()),
+    ("base64", b"AAECAwQ="),
     ("bytes", b""),
 )
+_LIMITS: Final = StoreLimits(1 << 20, 1, 8, 8, 1_000)
+_FUEL: Final = 1_000_000
 
 
-def check_round_trip(sandbox: Sandbox, call: Call) -> None:
-    """Raises `RuntimeError` if values do not come back as they went."""
+def check_round_trip(sandbox: Sandbox) -> None:
+    """Raises `RuntimeError` if values do not come back as they went, or `SignalsTakenError`."""
+    sandbox.signals.check()
     types = read_contract().interfaces[full_name("types")].types
     function = Function((("call", types["payload"]),), ResultType(types["payload"], types["error"]))
     interface = Interface("check", {"echo": function, "fail": function}, {}, frozenset())
     world = World("self-check", {}, {"check": interface})
     try:
-        component = _capi.compile_component(sandbox.engine.engine, bytes(wat2wasm(_WAT)))
+        component = _capi.compile_component(sandbox.engine, bytes(wat2wasm(_WAT)))
         loaded = LoadedComponent.of(component, world, memories=1, wasi=False)
-        instance = ThreadInstance(sandbox, loaded, call)
+        guest = Guest(sandbox.engine, sandbox.imports, loaded, _LIMITS)
         try:
-            answers: list[Any] = [
-                instance.invoke("check", "echo", payload) for payload in _PAYLOADS
-            ]
-            answers.append(instance.invoke("check", "fail", _PAYLOADS[0]))
+            _ended(guest.instantiate(_FUEL, {}))
+            answers = [_called(guest, "echo", payload) for payload in _PAYLOADS]
+            answers.append(_called(guest, "fail", _PAYLOADS[0]))
         finally:
-            instance.close()
-    except PluginError:
-        raise
+            guest.close()
     except Exception as error:
         raise RuntimeError(_refusal(f"{type(error).__name__}: {error}")) from error
     if answers != [*map(Ok, _PAYLOADS), Err(_SAID)]:
         raise RuntimeError(_refusal("values come back changed"))
+
+
+def _called(guest: Guest, name: str, payload: tuple[str, bytes]) -> Any:
+    return _ended(guest.start("check", name, (payload,), fuel=_FUEL, room=1_000, rooms={}))
+
+
+def _ended(step: Step) -> Any:
+    if not isinstance(step, Done):
+        raise TypeError(f"a guest without imports and loops suspended: {step}")
+    return step.value
 
 
 def _refusal(reason: str) -> str:

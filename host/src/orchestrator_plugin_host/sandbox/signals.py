@@ -31,7 +31,8 @@ class _DlInfo(Structure):
 
 
 class SignalGuard:
-    """Looks the handlers up. Only on Linux: elsewhere wasmtime does not depend on them alone."""
+    """Looks the handlers up, before each call: on one event loop. Only on Linux: elsewhere wasmtime
+    does not depend on them alone."""
 
     def __init__(self) -> None:
         self._numbers: list[tuple[str, int]] = []
@@ -43,14 +44,17 @@ class SignalGuard:
         self._dladdr = libc.dladdr
         self._dladdr.argtypes = [c_void_p, POINTER(_DlInfo)]
         self._numbers = [(name, int(getattr(signal, name))) for name in _SIGNALS]
+        self._found = (ctypes.c_char * _STRUCT_SIZE)()
+        self._handler = c_void_p.from_buffer(self._found)
+        self._found_at = addressof(self._found)
         self._wasmtimes: frozenset[int] = frozenset()
 
     def check(self) -> None:
         """Raises `SignalsTakenError` if a trap would not reach wasmtime."""
-        found = (ctypes.c_char * _STRUCT_SIZE)()
+        sigaction, at, found = self._sigaction, self._found_at, self._handler
         for name, number in self._numbers:
-            self._sigaction(number, None, addressof(found))
-            handler = c_void_p.from_buffer(found).value or 0
+            sigaction(number, None, at)
+            handler = found.value or 0
             if handler not in self._wasmtimes:
                 self._learn(name, handler)
 

@@ -8,7 +8,7 @@ component is compared with the contract, recursively, before any of it runs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from wasmtime import Engine
 from wasmtime import component as wt
@@ -32,9 +32,12 @@ from ..wit import (
     read_contract,
 )
 
-_MAX_DEPTH = 16
-_MAX_NODES = 500
-_MAX_SHOWN = 400
+_MAX_DEPTH: Final = 16
+_MAX_NODES: Final = 500
+_MAX_ITEMS: Final = 1_000
+_MAX_SHOWN: Final = 400
+"""Of a type, how deep it may nest and how many types it may be made of; imports, exports and items
+of an interface; characters of a type or a name that an error repeats."""
 
 
 class ComponentTypeError(Exception):
@@ -47,32 +50,40 @@ def check_component(
     """Raises `ComponentTypeError` unless the component's imports are among the world's and its
     exports are the world's, with the same types.
 
-    It may also import the interfaces of `wasi`; wasmtime, which gives them, compares their types
-    itself when it makes an instance.
+    It may also import the interfaces of `wasi`; wasmtime, which implements them, compares their
+    types itself when it makes an instance. The first difference ends the comparison, and names are
+    compared before types: apart from listing what there is, it takes as long as the contract is.
+    The compiler's process makes it first, so that what is compared again elsewhere has passed it.
     """
     types = full_name("types")
     allowed = {**world.imports, types: read_contract().interfaces[types]}
-    for name, item in _items(component.type.imports(engine)).items():
+    for name, item in _items("the component", component.type.imports(engine)).items():
         if name in wasi and isinstance(item, wt.ComponentInstanceType):
             continue
         if name not in allowed:
-            raise ComponentTypeError(f"it imports {name!r}, which the host does not give")
+            raise ComponentTypeError(f"it imports {_cut(name)!r}, which the host does not give")
         _check_interface(engine, f"import {name}", item, allowed[name], complete=False)
-    exports = _items(component.type.exports(engine))
+    exports = _items("the component", component.type.exports(engine))
     for name, interface in world.exports.items():
         if name not in exports:
             raise ComponentTypeError(f"it does not export {name!r}")
         _check_interface(engine, f"export {name}", exports[name], interface, complete=True)
 
 
-def _items(externs: Mapping[str, Any]) -> dict[str, Any]:
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def _items(where: str, externs: Mapping[str, Any]) -> dict[str, Any]:
+    if len(externs) > _MAX_ITEMS:
+        raise ComponentTypeError(f"{where} has {len(externs):,} items; {_MAX_ITEMS:,} may be")
     found = {}
     for name, extern in externs.items():
         try:
             found[name] = extern.ty
         except TypeError as error:  # a kind of type that these bindings do not know
             raise ComponentTypeError(
-                f"{name!r} has a type that is not supported: {error}"
+                f"{_cut(name)!r} has a type that is not supported: {_cut(str(error))}"
             ) from None
     return found
 
@@ -82,28 +93,36 @@ def _check_interface(
 ) -> None:
     if not isinstance(item, wt.ComponentInstanceType):
         raise ComponentTypeError(f"{where} is not an interface")
-    items = _items(item.exports(engine))
-    resources = {name: one for name, one in items.items() if isinstance(one, wt.ResourceType)}
+    items = _items(where, item.exports(engine))
     for name, one in items.items():
-        if isinstance(one, wt.FuncType):
-            if name not in interface.functions:
-                raise ComponentTypeError(f"{where} has a function {name!r}, the contract has not")
-            _check_function(f"{where}#{name}", one, interface.functions[name], resources)
-        elif isinstance(one, wt.ResourceType):
-            if name not in interface.resources:
-                raise ComponentTypeError(f"{where} has a resource {name!r}, the contract has not")
-        elif isinstance(one, (wt.ComponentType, wt.ComponentInstanceType, wt.ModuleType)):
-            raise ComponentTypeError(f"{where} has an item {name!r}, the contract has not")
-        elif name not in interface.types:
-            raise ComponentTypeError(f"{where} has a type {name!r}, the contract has not")
-        elif (found := _read(one, resources, 0)) != interface.types[name]:
-            raise ComponentTypeError(
-                f"{where} has a type {name!r} that is {show(found)}, the contract says "
-                f"{show(interface.types[name])}"
-            )
+        kind, known = _kind(one, interface)
+        if name not in known:
+            raise ComponentTypeError(f"{where} has {kind} {_cut(name)!r}, the contract has not")
     missing = interface.functions.keys() - items.keys()
     if complete and missing:
         raise ComponentTypeError(f"{where} lacks {', '.join(map(repr, sorted(missing)))}")
+    resources = {name: one for name, one in items.items() if isinstance(one, wt.ResourceType)}
+    for name, one in items.items():
+        if isinstance(one, wt.FuncType):
+            _check_function(f"{where}#{name}", one, interface.functions[name], resources)
+        elif name not in resources and (
+            (found := _read(one, resources, 0)) != interface.types[name]
+        ):
+            raise ComponentTypeError(
+                f"{where} has a type {name!r} that is {_shown(found)}, the contract says "
+                f"{show(interface.types[name])}"
+            )
+
+
+def _kind(item: Any, interface: Interface) -> tuple[str, Collection[str]]:
+    """What an item is, and the names of those that the contract has."""
+    if isinstance(item, wt.FuncType):
+        return "a function", interface.functions
+    if isinstance(item, wt.ResourceType):
+        return "a resource", interface.resources
+    if isinstance(item, (wt.ComponentType, wt.ComponentInstanceType, wt.ModuleType)):
+        return "an item", ()
+    return "a type", interface.types
 
 
 def _check_function(where: str, found: Any, wanted: Function, resources: Mapping[str, Any]) -> None:
@@ -111,15 +130,17 @@ def _check_function(where: str, found: Any, wanted: Function, resources: Mapping
         params = tuple((name, _read(one, resources, 0)) for name, one in found.params)
         result = None if found.result is None else _read(found.result, resources, 0)
     except TypeError as error:
-        raise ComponentTypeError(f"{where} has a type that is not supported: {error}") from None
+        raise ComponentTypeError(
+            f"{where} has a type that is not supported: {_cut(str(error))}"
+        ) from None
     if params != wanted.params:
         raise ComponentTypeError(
-            f"{where} takes ({_show_params(params)}), the contract says "
+            f"{where} takes ({_cut(_show_params(params))}), the contract says "
             f"({_show_params(wanted.params)})"
         )
     if result != wanted.result:
         raise ComponentTypeError(
-            f"{where} gives {show(result)}, the contract says {show(wanted.result)}"
+            f"{where} gives {_shown(result)}, the contract says {show(wanted.result)}"
         )
 
 
@@ -171,6 +192,10 @@ def _read(
                 return HandleType(name, owned=kind is wt.OwnType)
         return HandleType("(another resource)", owned=kind is wt.OwnType)
     raise ComponentTypeError(f"a type is a {kind.__name__}, which no function of ours has")
+
+
+def _shown(one: Type | None) -> str:
+    return _cut(show(one))
 
 
 def _show_params(params: tuple[tuple[str, Type], ...]) -> str:

@@ -14,6 +14,7 @@ WIT                             Python
 `option<t>`                     the value, or none
 `record`                        `dict`
 `variant`                       `(case, value)`
+`payload`                       `(form, bytes)`: a string as its UTF-8
 `result<t, e>`                  `Ok(value)` or `Err(value)`
 `own<r>` and `borrow<r>`        the address of a resource
 ==============================  ====================================================
@@ -22,7 +23,7 @@ WIT                             Python
 from __future__ import annotations
 
 from collections.abc import Callable
-from ctypes import string_at
+from ctypes import c_uint8, c_uint64, string_at
 from dataclasses import dataclass
 from functools import cache
 from struct import Struct
@@ -81,6 +82,11 @@ def _read(address: int, kind: int) -> tuple[int, int, int]:
     return one, two, three
 
 
+def is_payload(wanted: VariantType) -> bool:
+    """Whether a variant is the contract's `payload`."""
+    return [name for name, _ in wanted.cases] == ["bytes", "latin1", "base64"]
+
+
 @cache
 def lifter(wanted: Type) -> Lift:
     """How to read a value of this type. The value stays where it is."""
@@ -109,14 +115,15 @@ def lifter(wanted: Type) -> Lift:
     if isinstance(wanted, ResultType):
         return _lift_result(wanted)
     if isinstance(wanted, VariantType):
-        return _lift_variant(wanted)
+        return _lift_payload if is_payload(wanted) else _lift_variant(wanted)
     if isinstance(wanted, RecordType):
         return _lift_record(wanted)
     if isinstance(wanted, HandleType):
 
         def lift_resource(address: int, room: int) -> int:
             _read(address, _capi.KIND_RESOURCE)
-            return _capi.take_resource(address)
+            # A copy: the caller's to drop.
+            return int(_capi.resource_clone(c_uint64.from_address(address + 8).value))
 
         return lift_resource
     raise TypeError(f"no values of type {wanted}")
@@ -158,10 +165,26 @@ def _lift_bytes(address: int, room: int) -> bytes:
         raise ValueTooLargeError(size)
     if not size:
         return b""
-    values = string_at(data, size * _capi.VAL_SIZE)
-    if values[:: _capi.VAL_SIZE].count(_capi.KIND_U8) != size:
+    values = memoryview((c_uint8 * (size * _capi.VAL_SIZE)).from_address(data)).cast("B")
+    if values[:: _capi.VAL_SIZE].tobytes().count(_capi.KIND_U8) != size:
         raise ValueMismatchError("expected a list of bytes")
-    return values[8 :: _capi.VAL_SIZE]
+    return values[8 :: _capi.VAL_SIZE].tobytes()
+
+
+_FORMS: dict[bytes, str] = {b"bytes": "bytes", b"latin1": "latin1", b"base64": "base64"}
+
+
+def _lift_payload(address: int, room: int) -> tuple[str, bytes]:
+    size, data, inner = _read(address, _capi.KIND_VARIANT)
+    form = _FORMS.get(string_at(data, size)) if size <= 6 else None
+    if form is None or not inner:
+        raise ValueMismatchError("expected a payload")
+    if form == "bytes":
+        return form, _lift_bytes(inner, room)
+    size, data, _ = _read(inner, _capi.KIND_STRING)
+    if size > room:
+        raise ValueTooLargeError(size)
+    return form, string_at(data, size) if size else b""
 
 
 _PRIMITIVE_LIFTS: dict[str, Lift] = {
@@ -173,32 +196,36 @@ _PRIMITIVE_LIFTS: dict[str, Lift] = {
 }
 
 
-def _payload(wanted: Type | None, address: int, room: int) -> Any:
-    if wanted is None or not address:
-        if (wanted is None) != (not address):
+def _inner(wanted: Type | None) -> Lift:
+    """How to read what is in a case, by its address: there, or not, as its type says."""
+    lift_value = None if wanted is None else lifter(wanted)
+
+    def lift(address: int, room: int) -> Any:
+        if (lift_value is None) != (not address):
             raise ValueMismatchError("a case has a value that it should not have, or lacks one")
-        return None
-    return lifter(wanted)(address, room)
+        return None if lift_value is None else lift_value(address, room)
+
+    return lift
 
 
 def _lift_result(wanted: ResultType) -> Lift:
+    ok, err = _inner(wanted.ok), _inner(wanted.err)
+
     def lift(address: int, room: int) -> Ok | Err:
         is_ok, payload, _ = _read(address, _capi.KIND_RESULT)
-        if is_ok & 0xFF:
-            return Ok(_payload(wanted.ok, payload, room))
-        return Err(_payload(wanted.err, payload, room))
+        return Ok(ok(payload, room)) if is_ok & 0xFF else Err(err(payload, room))
 
     return lift
 
 
 def _lift_variant(wanted: VariantType) -> Lift:
-    cases = dict(wanted.cases)
+    cases = {name: _inner(one) for name, one in wanted.cases}
     names = frozenset(cases)
 
     def lift(address: int, room: int) -> tuple[str, Any]:
         size, data, payload = _read(address, _capi.KIND_VARIANT)
         name = _one_of(names, size, data)
-        return name, _payload(cases[name], payload, room)
+        return name, cases[name](payload, room)
 
     return lift
 

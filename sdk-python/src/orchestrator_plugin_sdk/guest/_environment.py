@@ -150,7 +150,6 @@ def install(emit_output: Callable[[str, str], None]) -> None:
         self, random_bytes(32) if a is None else a, version
     )
     random.seed = random._inst.seed  # it was bound before
-    random.seed()
 
     # Python takes its streams to be its own, and these functions not to be replaced: hence what the
     # type checker is told not to mind, above and below.
@@ -174,6 +173,12 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     sys.path[:] = []
     sys.path_importer_cache.clear()
     sys.path_hooks[:] = []
+
+
+def seed() -> None:
+    """Makes this instance's random numbers its own. Called at its first call: what the build did is
+    the same in all of them."""
+    random.seed()
 
 
 def _clock_info(name: str) -> Any:

@@ -33,6 +33,7 @@ from ..plugin import Plugin
 from ..schema import from_document
 from . import _environment
 from ._payloads import asked, bytes_of, document_of, map_of, to_payload
+from ._warming import warm
 
 T = TypeVar("T")
 
@@ -159,7 +160,7 @@ class _Guest:
         if self._plugin is None:
             if operation.method != "init":
                 raise PluginCallError(ErrorKind.INTERNAL, "init has not been called")
-            _environment.install(self._emit_output)
+            _environment.seed()
             self._plugin = self._create_plugin()
         document = {} if payload is None else map_of(payload)
         arguments: list[Any] = [
@@ -249,8 +250,11 @@ def export_plugin(kind: PluginType | str, create_plugin: Callable[[], Plugin]) -
     """The export classes for a plugin of this kind: `(Lifecycle, <the kind's interface>)`."""
     guest = _Guest(create_plugin)
     _environment.prepare()
+    operations = KINDS[PluginType(kind)].operations
+    _environment.install(guest._emit_output)
+    warm(operations)
     by_interface: dict[str, dict[str, Any]] = {}
-    for operation in KINDS[PluginType(kind)].operations:
+    for operation in operations:
         methods = by_interface.setdefault(operation.interface, {})
         methods[operation.function.replace("-", "_")] = _export(guest, operation)
     return [

@@ -5,5 +5,6 @@ the operator's, to be read. Each only if the manifest asks for it and the policy
 from .awaited import AwaitedFiles
 from .data import DataFolders
 from .plugin import OpenFiles, PluginFiles
+from .removals import Removals
 
-__all__ = ["AwaitedFiles", "DataFolders", "OpenFiles", "PluginFiles"]
+__all__ = ["AwaitedFiles", "DataFolders", "OpenFiles", "PluginFiles", "Removals"]

@@ -1,54 +1,73 @@
-"""Files for native plugins, which await them."""
+"""Files of a call for whoever awaits them: on threads of the plugin's own, so that a slow disk
+keeps neither the event loop nor another plugin, and a cancelled call does not wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
-import anyio
+from orchestrator_plugin_sdk import pack
 from orchestrator_plugin_sdk.files import FileInfo
 
-from ...reach import CallFiles
+from .plugin import OpenFiles
 
 
 class AwaitedFiles:
-    """The files of one call as `FileAccess` of the SDK, for native plugins: on other threads, so
-    that a slow disk does not keep the event loop."""
+    """The files of one call as `FileAccess` of the SDK."""
 
-    def __init__(self, files: CallFiles) -> None:
+    __slots__ = ("_files", "_run")
+
+    def __init__(self, files: OpenFiles) -> None:
         self._files = files
+        self._run = files.workers.run
 
     async def read(self, path: str, offset: int, length: int) -> bytes:
-        """As `FileAccess` says, as do all the others."""
-        return await anyio.to_thread.run_sync(self._files.read, path, offset, length)
+        """As `FileAccess` says, as do all the others. At most 1 MiB."""
+        return await self._run(lambda go_on: self._files.read(path, offset, length))
 
     async def write(self, path: str, offset: int, data: bytes) -> None:
         """As `FileAccess` says."""
-        await anyio.to_thread.run_sync(self._files.write, path, offset, data)
+        await self._run(lambda go_on: self._files.write(path, offset, data))
 
     async def resize(self, path: str, size: int) -> None:
         """As `FileAccess` says."""
-        await anyio.to_thread.run_sync(self._files.resize, path, size)
+        await self._run(lambda go_on: self._files.resize(path, size))
 
     async def sync(self, path: str) -> None:
         """As `FileAccess` says."""
-        await anyio.to_thread.run_sync(self._files.sync, path)
+        await self._run(partial(self._files.sync, path))
 
     async def stat(self, path: str) -> FileInfo:
         """As `FileAccess` says."""
-        return await anyio.to_thread.run_sync(self._files.stat, path)
+        return await self._run(lambda go_on: self._files.stat(path))
 
     async def list_folder(self, path: str) -> Sequence[FileInfo]:
-        """As `FileAccess` says."""
-        return await anyio.to_thread.run_sync(self._files.list_folder, path)
+        """As `FileAccess` says. At most 16,384 entries."""
+        return await self._run(partial(self._files.list_folder, path))
+
+    async def list_document(self, path: str) -> bytes:
+        """`list_folder` as the document that a guest gets: made on the thread, too, since it may
+        have thousands of entries."""
+        return await self._run(lambda go_on: _document(self._files.list_folder(path, go_on)))
+
+    def host_path(self, path: str) -> tuple[Path, int]:
+        """As `reach.CallFiles` says."""
+        return self._files.host_path(path)
 
     async def make_folder(self, path: str) -> None:
         """As `FileAccess` says."""
-        await anyio.to_thread.run_sync(self._files.make_folder, path)
+        await self._run(lambda go_on: self._files.make_folder(path))
 
     async def remove(self, path: str) -> None:
         """As `FileAccess` says."""
-        await anyio.to_thread.run_sync(self._files.remove, path)
+        await self._run(lambda go_on: self._files.remove(path))
 
     async def rename(self, source: str, target: str) -> None:
         """As `FileAccess` says."""
-        await anyio.to_thread.run_sync(self._files.rename, source, target)
+        await self._run(partial(self._files.rename, source, target))
+
+
+def _document(found: Sequence[FileInfo]) -> bytes:
+    return pack([{"name": one.name, "kind": one.kind, "size": one.size} for one in found])

@@ -14,15 +14,20 @@ from orchestrator_plugin_sdk.files import FileInfo
 
 from ...errors import FilesError
 from ...policy import FilesGrant, FolderQuota
+from ..workers import Workers
 from .artifacts import Artifacts
 from .data import DataFolders
 from .paths import PluginPath, Root, refused
 from .quota import Quota
-from .tree import Tree
+from .removals import Removals
+from .tree import GoOn, Tree, on_and_on
 from .writing import WritableTree
 
 _MOST_TOLD: Final = 100
 """Denials of a call that are told: a plugin that goes on asking does not fill the audit."""
+
+_THREADS: Final = 4
+"""Threads that one plugin's files are used on at once."""
 
 Denied = Callable[[str, str], None]
 """Takes the path and the reason of what is denied."""
@@ -46,10 +51,11 @@ class PluginFiles:
         granted: FilesGrant,
         data_folders: DataFolders,
         artifacts_directory: Path,
+        removals: Removals,
         note: Callable[[str], None] | None = None,
     ) -> None:
-        """`data_folders` are those of the host; `artifacts_directory` is that of all plugins;
-        `note` is told of each root that is used.
+        """`data_folders` and `removals` are those of the host; `artifacts_directory` is that of all
+        plugins; `note` is told of each root that is used.
 
         Opens the plugin's data folder and those of the operator's. Raises `FilesError`.
         """
@@ -58,6 +64,8 @@ class PluginFiles:
         self.asked = asked
         self.granted = granted
         self.artifacts_directory = artifacts_directory
+        self.removals = removals
+        self.workers = Workers("orchestrator-plugin-files", _THREADS)
         self.data: WritableTree | None = None
         self.folders: dict[str, Tree] = {}
         with ExitStack() as opened:
@@ -76,6 +84,7 @@ class PluginFiles:
 
     def close(self) -> None:
         """Gives up what the plugin held."""
+        self.workers.close()
         self._opened.close()
 
     def denied(self, path: PluginPath) -> PluginCallError:
@@ -125,16 +134,24 @@ def _opened(plugin: str, name: str, folder: Path) -> Tree:
 
 
 class OpenFiles:
-    """The files of one call: `CallFiles` of `reach`. Thread-safe."""
+    """The files of one call: `CallFiles` of `reach`. Thread-safe. What takes long asks `go_on`
+    between its pieces."""
+
+    __slots__ = (
+        "_artifacts", "_closed", "_denied", "_lock", "_plugin", "_read_bytes", "_told",
+        "_written_bytes", "workers",
+    )  # fmt: skip
 
     def __init__(self, plugin: PluginFiles, denied: Denied | None = None) -> None:
+        self.workers = plugin.workers
+        """The threads that it may be used on without keeping an event loop."""
         self._plugin = plugin
         self._denied = denied
         self._lock = threading.Lock()
         self._told = 0
         self._read_bytes = 0
         self._written_bytes = 0
-        self._artifacts = Artifacts(plugin.artifacts_directory, plugin.plugin)
+        self._artifacts: Artifacts | None = None
         self._closed = False
 
     def read(self, path: str, offset: int, length: int) -> bytes:
@@ -154,14 +171,14 @@ class OpenFiles:
             tree, place = self._readable(path)
             return tree.stat(place)
 
-    def list_folder(self, path: str) -> Sequence[FileInfo]:
+    def list_folder(self, path: str, go_on: GoOn = on_and_on) -> Sequence[FileInfo]:
         """As `FileAccess` says."""
         with self._audited(path):
             if path == "folders":
                 self._check_open()
                 return [FileInfo(name, "folder") for name in sorted(self._plugin.folders)]
             tree, place = self._readable(path)
-            return tree.list_folder(place)
+            return tree.list_folder(place, go_on)
 
     def write(self, path: str, offset: int, data: bytes) -> None:
         """As `FileAccess` says."""
@@ -176,11 +193,11 @@ class OpenFiles:
             tree, place = self._writable(path)
             tree.resize(place, size, self._plugin.quota(place.root))
 
-    def sync(self, path: str) -> None:
+    def sync(self, path: str, go_on: GoOn = on_and_on) -> None:
         """As `FileAccess` says."""
         with self._audited(path):
             tree, place = self._writable(path)
-            tree.sync(place)
+            tree.sync(place, go_on)
 
     def make_folder(self, path: str) -> None:
         """As `FileAccess` says."""
@@ -194,7 +211,7 @@ class OpenFiles:
             tree, place = self._writable(path)
             tree.remove(place)
 
-    def rename(self, source: str, target: str) -> None:
+    def rename(self, source: str, target: str, go_on: GoOn = on_and_on) -> None:
         """As `FileAccess` says."""
         with self._audited(source):
             tree, place = self._writable(source)
@@ -203,7 +220,7 @@ class OpenFiles:
                 raise refused(
                     target, f"{place} is of another root: write it there, and remove it here"
                 )
-            tree.rename(place, target_place)
+            tree.rename(place, target_place, go_on)
 
     def host_path(self, path: str) -> tuple[Path, int]:
         """Where an artifact of this call is on the host, and its size in bytes. Raises
@@ -213,23 +230,31 @@ class OpenFiles:
             raise refused(path, "it is not among the call's artifacts")
         tree, _ = self._writable(path)
         size = tree.size_of(place)
-        return self._artifacts.on_host(*place.names), size
+        return self._own_artifacts().on_host(*place.names), size
 
     @property
     def totals(self) -> dict[str, int]:
         """What the call has done, for the audit."""
         return {"read_bytes": self._read_bytes, "written_bytes": self._written_bytes}
 
-    @property
-    def has_artifacts(self) -> bool:
-        """Whether the call has an artifacts folder, that closing takes time for."""
-        return self._artifacts.made
-
     def close(self, *, keep: bool = True) -> None:
         """Ends what the call has open: nothing is read or written from now on. What is in its
-        artifacts folder stays there, unless nobody is to `keep` it."""
-        self._closed = True
-        self._artifacts.close(keep=keep)
+        artifacts folder stays there, unless nobody is to `keep` it. Waits for no disk."""
+        with self._lock:
+            self._closed = True
+            artifacts = self._artifacts
+        if artifacts is not None:
+            artifacts.close(keep=keep)
+
+    def _own_artifacts(self) -> Artifacts:
+        with self._lock:
+            self._check_open()
+            if self._artifacts is None:
+                plugin = self._plugin
+                self._artifacts = Artifacts(
+                    plugin.artifacts_directory, plugin.plugin, plugin.removals
+                )
+            return self._artifacts
 
     @contextmanager
     def _audited(self, path: str) -> Iterator[None]:
@@ -287,5 +312,5 @@ class OpenFiles:
         if path.root == "data" and self._plugin.data is not None:
             return self._plugin.data
         if path.root == "artifacts" and asked.artifacts and granted.artifacts is not None:
-            return self._artifacts.tree()
+            return self._own_artifacts().tree()
         raise self._plugin.denied(path)

@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat as modes
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,9 +21,9 @@ from orchestrator_plugin_sdk.files import FileInfo
 
 from .paths import PluginPath, refused
 
-MAX_READ: Final = 16 * 1024 * 1024
-"""Bytes that one read gives at most."""
-MAX_LISTED: Final = 65_536
+MAX_READ: Final = 1024 * 1024
+"""Bytes that one read returns at most."""
+MAX_LISTED: Final = 16_384
 """Entries of a folder that can be listed."""
 MAX_OFFSET: Final = 2**62
 """No file is that long."""
@@ -45,6 +45,14 @@ _KINDS: Final = {
     errno.ENOTDIR: ErrorKind.INVALID_REQUEST,
     errno.ENOTEMPTY: ErrorKind.INVALID_REQUEST,
 }
+
+
+GoOn = Callable[[], None]
+"""Raises if nobody waits for the work any more: asked between its pieces."""
+
+
+def on_and_on() -> None:
+    """`GoOn` of whoever waits in any case."""
 
 
 @contextmanager
@@ -186,7 +194,7 @@ class Tree:
                     raise not_plain(path)
                 return information(name, info)
 
-    def list_folder(self, path: PluginPath) -> list[FileInfo]:
+    def list_folder(self, path: PluginPath, go_on: GoOn = on_and_on) -> list[FileInfo]:
         """What is in a folder, by name. Links, devices and the like are not, nor is what has a
         name that is not Unicode."""
         found: list[FileInfo] = []
@@ -198,6 +206,7 @@ class Tree:
             for i, entry in enumerate(entries):
                 if i >= MAX_LISTED:
                     raise refused(path.text, f"it has more than {MAX_LISTED:,} entries")
+                go_on()
                 info = look(folder, entry.name)
                 if info is not None and is_plain(info) and _is_unicode(entry.name):
                     found.append(information(entry.name, info))

@@ -19,6 +19,7 @@ from .quota import Quota, Usage
 from .tree import (
     FOLDER_FLAGS,
     MAX_OFFSET,
+    GoOn,
     Tree,
     check_file,
     check_number,
@@ -26,6 +27,7 @@ from .tree import (
     is_plain,
     look,
     not_plain,
+    on_and_on,
     open_file,
 )
 
@@ -46,18 +48,20 @@ class Census:
     height: int = 0
 
 
-def count(folder: int, most: int = MAX_COUNTED) -> Census:
-    """Counts what is below a folder. Raises `UncountableError` or `OSError`."""
+def count(folder: int, most: int = MAX_COUNTED, go_on: GoOn = on_and_on) -> Census:
+    """Counts what is below a folder. Raises `UncountableError` or `OSError`, or what `go_on`
+    does."""
     census = Census()
-    _count(folder, census, most, 0)
+    _count(folder, census, most, 0, go_on)
     return census
 
 
-def _count(folder: int, census: Census, most: int, depth: int) -> None:
+def _count(folder: int, census: Census, most: int, depth: int, go_on: GoOn) -> None:
     if depth > 2 * MAX_DEPTH:
         raise UncountableError(f"it is more than {2 * MAX_DEPTH} folders deep")
     with os.scandir(folder) as entries:
         for entry in entries:
+            go_on()
             info = look(folder, entry.name)
             if info is None:
                 continue
@@ -70,7 +74,7 @@ def _count(folder: int, census: Census, most: int, depth: int) -> None:
             elif modes.S_ISDIR(info.st_mode):
                 below = os.open(entry.name, FOLDER_FLAGS, dir_fd=folder)
                 try:
-                    _count(below, census, most, depth + 1)
+                    _count(below, census, most, depth + 1, go_on)
                 finally:
                     os.close(below)
 
@@ -96,6 +100,16 @@ class WritableTree(Tree):
         """What it holds now."""
         with self._changing:
             return Usage(self._used.bytes, self._used.files)
+
+    @property
+    def files(self) -> int:
+        """How many files and folders it holds now, or in a moment, if it is being changed."""
+        return self._used.files
+
+    def settle(self) -> None:
+        """Returns when nothing is being changed: once it is closed, nothing will be."""
+        with self._changing:
+            return
 
     @contextmanager
     def _change(self, path: PluginPath) -> Iterator[tuple[int, str]]:
@@ -143,10 +157,11 @@ class WritableTree(Tree):
             os.ftruncate(file, size)
             self._used.bytes += size - before
 
-    def sync(self, path: PluginPath) -> None:
+    def sync(self, path: PluginPath, go_on: GoOn = on_and_on) -> None:
         """Returns when a file or folder is on its disk, and that it is there."""
         with explained(path):
             for depth in range(len(path.names)):
+                go_on()
                 with self.folder(path, path.names[:depth]) as folder:
                     os.fsync(folder)
             if not path.names:
@@ -186,7 +201,7 @@ class WritableTree(Tree):
             self._used.files -= 1
             self._used.bytes -= info.st_size
 
-    def rename(self, source: PluginPath, target: PluginPath) -> None:
+    def rename(self, source: PluginPath, target: PluginPath, go_on: GoOn = on_and_on) -> None:
         """Gives a file or folder another path; replaces a file at once."""
         with self._change(source) as (folder, name):
             moved = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -201,7 +216,7 @@ class WritableTree(Tree):
                     if modes.S_ISDIR(moved.st_mode):
                         raise refused(target.text, "a folder does not replace a file")
                 if modes.S_ISDIR(moved.st_mode):
-                    _check_depth(folder, name, target)
+                    _check_depth(folder, name, target, go_on)
                 os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target_folder)
                 if replaced is not None:
                     self._used.files -= 1
@@ -243,11 +258,11 @@ def _check_offset(path: PluginPath, offset: int, size: int) -> None:
         raise refused(path.text, f"offset {offset:,} is beyond its end, which is at {size:,}")
 
 
-def _check_depth(folder: int, name: str, target: PluginPath) -> None:
+def _check_depth(folder: int, name: str, target: PluginPath, go_on: GoOn) -> None:
     """Raises if what is below a folder would lie too deep at its new place."""
     below = os.open(name, FOLDER_FLAGS, dir_fd=folder)
     try:
-        census = count(below)
+        census = count(below, go_on=go_on)
     except UncountableError as error:
         raise refused(target.text, str(error)) from None
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgpack
 
@@ -33,7 +33,23 @@ def _nothing() -> None:
     return
 
 
-def _unpacked(document: bytearray) -> Any:
+def packed(message: Any) -> bytes:
+    """A message as it is sent. Raises `UnsendableError`."""
+    try:
+        return cast("bytes", msgpack.packb(message, use_bin_type=True))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnsendableError(str(error)) from None
+
+
+def unpacked(document: bytes | bytearray | memoryview) -> Any:
+    """A message that was received. Raises `ChannelClosedError`."""
+    try:
+        return _unpacked(document)
+    except (ValueError, TypeError, OverflowError, MemoryError, msgpack.UnpackException):
+        raise ChannelClosedError("what came is not a message") from None
+
+
+def _unpacked(document: bytes | bytearray | memoryview) -> Any:
     made = 0
 
     def count(container: Any) -> Any:
@@ -70,10 +86,7 @@ class Channel:
     def send(self, message: Any, go_on: Callable[[], None] = _nothing) -> None:
         """Sends a message. `go_on` is called while it waits; what it raises ends the sending, and
         with it the use of the channel. Raises `ChannelClosedError`."""
-        try:
-            document: bytes = msgpack.packb(message, use_bin_type=True)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise UnsendableError(str(error)) from None
+        document = packed(message)
         self._send(len(document).to_bytes(4, "little"), go_on)
         self._send(document, go_on)
 
@@ -95,11 +108,7 @@ class Channel:
         size = int.from_bytes(self._receive(4, go_on), "little")
         if size > most:
             raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
-        document = self._receive(size, go_on)
-        try:
-            return _unpacked(document)
-        except (ValueError, TypeError, OverflowError, MemoryError, msgpack.UnpackException):
-            raise ChannelClosedError("what came is not a message") from None
+        return unpacked(self._receive(size, go_on))
 
     def _receive(self, size: int, go_on: Callable[[], None]) -> bytearray:
         data = bytearray()

@@ -1,7 +1,6 @@
 """What a worker process does: it compiles one component, or it runs one instance of one.
 
-The first message says which. Afterwards the host asks and the worker answers, one message each;
-while a guest runs, the worker asks in between for every import.
+The first message says which. Afterwards the host asks and the worker answers, one message each.
 
 =====================================================  ==========================================
 the host                                               the worker
@@ -9,17 +8,18 @@ the host                                               the worker
 `compile`, bytes, world, wasi, memory bytes, most      `compiled`, code | `large`, size |
                                                        `invalid`, why | `types`, why
 `run`, world, wasi, memories, memory bytes             `ready`, what confines it | `types`, why
-`instantiate`, store limits, fuel, rooms               `done`, nothing | a failure
-`invoke`, interface, function, fuel, room, rooms,      `done`, result | a failure
+`instantiate`, store limits, fuel, rooms               a step
+`start`, interface, function, fuel, room, rooms,       a step
 arguments
-`drop`, resource, fuel                                 `done`, nothing | a failure
-`return`, result                                       (asked) `import`, interface, function, values
+`answer`, value                                        a step
 =====================================================  ==========================================
 
-`room` is how many bytes a string or list of the result may have, `rooms` the same for what is
-passed to an import, by interface. A failure is `trap`, code, words of wasmtime | `value`, why |
-`large`, size | `import-value`, interface, why | `import-large`, interface, size. After one the host
-ends the worker, as when an import is not to be answered.
+A step is `done`, result | `asked`, interface, function, values | a failure: those of `steps`, but
+for slices of fuel, which a worker needs not to give back. `instantiate` takes the place of the
+guest that was there, if there was one. `room` is how many bytes a string or list of the result may
+have, `rooms` the same for what is passed to an import, by interface. A failure is `trap`, code,
+words of wasmtime | `value`, why | `large`, size | `import-value`, interface, why | `import-large`,
+interface, size. After one the host ends the worker, as when an import is not to be answered.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from typing import Any
 from wasmtime import Engine
 from wasmtime.component import Component
 
-from ...wit import HandleType, ResultType, World, read_contract
+from ...wit import HandleType, ResultType, Type, World, read_contract
 from .. import _capi
-from ..config import GUEST_THREAD_STACK, make_engine
-from ..guest import Guest, LoadedComponent, StoreLimits
-from ..linking import import_function, make_linker
+from ..config import make_engine
+from ..guest import DROP, Guest, LoadedComponent, StoreLimits
+from ..linking import BadArgumentError, GuestImports, import_function
+from ..steps import Asked, Step, Yielded
 from ..typecheck import ComponentTypeError, check_component
 from ..values import ValueMismatchError, ValueTooLargeError
 from . import confine
@@ -72,7 +73,6 @@ def main(channel_descriptor: int, code_descriptor: int | None) -> None:
             os._exit(70)
         os._exit(0)
 
-    threading.stack_size(GUEST_THREAD_STACK)
     threading.Thread(target=thread, daemon=True).start()
     # A guest may run for long; if the host is gone, nobody waits for it. A process that was forked
     # off the host may still hold its end of the channel, so the parent is looked at, too.
@@ -93,16 +93,31 @@ def _compile(
     memory_bytes: int,
     code_bytes: int,
 ) -> Any:
+    # What a worker that runs a guest does without.
+    from ...component_file import without_names
+    from ...component_tail import with_drops
+    from ...errors import InvalidComponentError
+
     world = read_contract().worlds[world_name]
     confine.isolate()
     confine.limit(memory_bytes)
     confine.lock()
 
+    def compiled() -> Component:
+        whole = without_names(data)
+        try:
+            component = _capi.compile_component(engine, with_drops(whole, world))
+        except _capi.CapiError:
+            # If what was appended is invalid, the component's own types say better what is wrong.
+            check_component(engine, _capi.compile_component(engine, whole), world, wasi)
+            raise
+        check_component(engine, component, world, wasi)
+        return component
+
     def work() -> None:
         try:
-            component = _capi.compile_component(engine, data)
-            check_component(engine, component, world, wasi)
-        except _capi.CapiError as error:
+            component = compiled()
+        except (_capi.CapiError, InvalidComponentError) as error:
             channel.send(["invalid", str(error)[:_MAX_WORDS]])
         except ComponentTypeError as error:
             channel.send(["types", str(error)[:_MAX_WORDS]])
@@ -152,100 +167,112 @@ def _component(channel: Channel, engine: Engine, code_descriptor: int | None) ->
 
 
 class _Served:
-    """One guest, served to the host. Passes its imports on."""
+    """One guest at a time, served to the host."""
 
     def __init__(self, channel: Channel, engine: Engine, loaded: LoadedComponent) -> None:
         self._channel = channel
         self._engine = engine
         self._world: World = loaded.world
         self._loaded = loaded
-        self._linker = make_linker(engine, self, wasi=loaded.wasi)
+        self._imports = GuestImports(engine, wasi=loaded.wasi)
         self._guest: Guest | None = None
-        self._rooms: dict[str, int] = {}
-        self._failed: list[Any] | None = None
+        self._asked: Asked | None = None
+        self._result: Type | None = None
+        self._functions: dict[tuple[str, str], tuple[list[Callable[[Any], Any]], Any]] = {}
         self._resources: dict[int, int] = {}
         self._last_resource = 0
 
     def serve(self) -> None:
         """Answers the host until it goes."""
-        requests: dict[str, Callable[..., Any]] = {
+        requests: dict[str, Callable[..., Step]] = {
             "instantiate": self._instantiate,
-            "invoke": self._invoke,
-            "drop": self._drop,
+            "start": self._start,
+            "answer": self._answer,
         }
         while True:
             name, *rest = self._channel.receive(_MOST)
             try:
-                answer = ["done", requests[name](*rest)]
+                message = self._message(requests[name](*rest))
             except _capi.CapiError as error:
-                answer = self._failed or ["trap", error.trap_code, str(error)]
+                message = ["trap", error.trap_code, str(error)]
+            except BadArgumentError as error:
+                message = self._bad_argument(error)
             except ValueTooLargeError as error:
-                answer = ["large", error.size]
+                message = ["large", error.size]
             except (ValueMismatchError, UnicodeDecodeError) as error:
-                answer = ["value", str(error)]
-            self._channel.send(answer)
+                message = ["value", str(error)]
+            self._channel.send(message)
 
-    def _instantiate(self, limits: list[int], fuel: int, rooms: dict[str, int]) -> None:
-        self._rooms = rooms
-        self._guest = Guest(self._engine, self._loaded, StoreLimits(*limits), lambda ticks: 0)
-        self._guest.set_fuel(fuel)
-        self._guest.set_epoch_deadline(1)  # no epoch ever passes: the host ends the process
-        self._guest.instantiate(self._linker)
+    def _message(self, step: Step) -> list[Any]:
+        """How far the guest got, once it is done or asks for something."""
+        assert self._guest is not None
+        while isinstance(step, Yielded):
+            step = self._guest.proceed()
+        if isinstance(step, Asked):
+            self._asked = step
+            return ["asked", step.interface, step.function, to_wire(tuple(step.arguments))]
+        result = self._result
+        wire = to_wire(step.value)
+        if isinstance(result, ResultType) and isinstance(result.ok, HandleType) and wire[0]:
+            self._last_resource += 1
+            self._resources[self._last_resource] = wire[1]
+            wire[1] = self._last_resource
+        return ["done", wire]
 
-    def _invoke(
+    def _bad_argument(self, error: BadArgumentError) -> list[Any]:
+        if isinstance(error.why, ValueTooLargeError):
+            return ["import-large", error.interface, error.why.size]
+        return ["import-value", error.interface, str(error.why)]
+
+    def _instantiate(self, limits: list[int], fuel: int, rooms: dict[str, int]) -> Step:
+        if self._guest is not None:
+            self._guest.close()
+            self._resources.clear()
+        self._result = None
+        self._guest = Guest(self._engine, self._imports, self._loaded, StoreLimits(*limits))
+        return self._guest.instantiate(fuel, rooms)
+
+    def _start(
         self,
         interface: str,
         name: str,
-        fuel: int,
+        fuel: int | None,
         room: int,
         rooms: dict[str, int],
         values: list[Any],
-    ) -> Any:
+    ) -> Step:
         assert self._guest is not None
-        function = self._world.exports[interface].functions[name]
-        arguments = tuple(
-            self._resource(value) if isinstance(one, HandleType) else reader(one)(value)
-            for (_, one), value in zip(function.params, values, strict=True)
-        )
-        self._rooms = rooms
-        self._guest.set_fuel(fuel)
-        result = self._guest.invoke(interface, name, arguments, room)
-        if isinstance(function.result, ResultType) and isinstance(function.result.ok, HandleType):
-            return self._with_number(result)
-        return to_wire(result)
+        arguments: list[Any]
+        if (interface, name) == DROP:
+            self._result = None
+            arguments = [self._resources.pop(values[0])]
+        else:
+            reads, self._result = self._function(interface, name)
+            arguments = [read(value) for read, value in zip(reads, values, strict=True)]
+        return self._guest.start(interface, name, arguments, fuel=fuel, room=room, rooms=rooms)
+
+    def _function(self, interface: str, name: str) -> tuple[list[Callable[[Any], Any]], Any]:
+        """How a function's arguments are read, and the type of its result. Found once."""
+        found = self._functions.get((interface, name))
+        if found is None:
+            function = self._world.exports[interface].functions[name]
+            reads = [
+                self._resource if isinstance(one, HandleType) else reader(one)
+                for _, one in function.params
+            ]
+            found = self._functions[interface, name] = (reads, function.result)
+        return found
 
     def _resource(self, number: int) -> int:
         if number not in self._resources:
             raise ValueMismatchError(f"there is no resource {number}")
         return self._resources[number]
 
-    def _with_number(self, result: Any) -> Any:
-        wire = to_wire(result)
-        if wire[0]:
-            self._last_resource += 1
-            self._resources[self._last_resource] = wire[1]
-            wire[1] = self._last_resource
-        return wire
-
-    def _drop(self, resource: int, fuel: int) -> None:
+    def _answer(self, value: Any) -> Step:
         assert self._guest is not None
-        self._guest.set_fuel(fuel)
-        self._guest.drop(self._resources.pop(resource))
-
-    # As `linking.Imports` says.
-
-    def room(self, context: int, interface: str) -> int:
-        return self._rooms[interface]
-
-    def answer(self, context: int, interface: str, function: str, values: list[Any]) -> Any:
-        self._channel.send(["import", interface, function, to_wire(tuple(values))])
-        _, result = self._channel.receive(_MOST)
-        wanted = import_function(interface, function)
+        assert self._asked is not None
+        wanted = import_function(self._asked.interface, self._asked.function)
         assert wanted is not None
-        return reader(wanted.result)(result)
-
-    def failed(self, context: int, interface: str, error: BaseException) -> None:
-        if isinstance(error, ValueTooLargeError):
-            self._failed = ["import-large", interface, error.size]
-        elif isinstance(error, (ValueMismatchError, UnicodeDecodeError)):
-            self._failed = ["import-value", interface, str(error)]
+        self._asked = None
+        self._guest.answer(reader(wanted.result)(value))
+        return self._guest.proceed()

@@ -90,6 +90,7 @@ class Worker:
         except OSError as error:
             raise _not_started(error) from None
         self._lock = threading.Lock()
+        self._near = near
         self._channel = Channel(near, _ASK_MS)
         self._owner = os.getpid()
         self._talks = False
@@ -127,6 +128,16 @@ class Worker:
         """The process's number."""
         return self._process.pid
 
+    @property
+    def socket(self) -> socket.socket:
+        """This end of the channel: for a `Conversation`."""
+        return self._near
+
+    def ended(self, otherwise: str) -> WorkerGoneError:
+        """Ends it, and waits for that: how it ended, or `otherwise`."""
+        self.close(wait=True)
+        return self._how_it_ended(otherwise)
+
     def send(self, message: Sequence[Any], go_on: Callable[[], None]) -> None:
         """Sends a message. `go_on` is asked every 10 ms; what it raises ends the exchange, after
         which the worker is of no more use. Raises `WorkerGoneError`."""
@@ -153,8 +164,7 @@ class Worker:
         try:
             yield
         except ChannelClosedError as error:
-            self.close(wait=True)
-            raise self._how_it_ended(str(error)) from None
+            raise self.ended(str(error)) from None
         finally:
             with self._lock:
                 self._talks = False

@@ -21,8 +21,9 @@ from ...wit import (
     Type,
     VariantType,
 )
-from ..values import Err, Ok, ValueMismatchError
+from ..values import Err, Ok, ValueMismatchError, is_payload
 
+_FORMS: Final = frozenset({"bytes", "latin1", "base64"})
 _BITS: Final = {"u8": 8, "u32": 32, "u64": 64}
 
 
@@ -59,6 +60,8 @@ def reader(wanted: Type | None) -> Callable[[Any], Any]:
         return lambda document: None if document is None else some(document)
     if isinstance(wanted, ResultType):
         return _result(reader(wanted.ok), reader(wanted.err))
+    if isinstance(wanted, VariantType) and is_payload(wanted):
+        return _payload
     if isinstance(wanted, VariantType):
         return _variant({name: reader(one) for name, one in wanted.cases})
     if isinstance(wanted, RecordType):
@@ -116,6 +119,13 @@ def _result(ok: Callable[[Any], Any], err: Callable[[Any], Any]) -> Callable[[An
         return Ok(ok(value)) if is_ok else Err(err(value))
 
     return read
+
+
+def _payload(document: Any) -> tuple[str, bytes]:
+    form, data = _pair(document)
+    if type(form) is not str or form not in _FORMS or type(data) is not bytes:
+        raise _mismatch("a payload")
+    return form, data
 
 
 def _variant(cases: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:

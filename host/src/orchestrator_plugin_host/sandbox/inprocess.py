@@ -1,0 +1,157 @@
+"""Instances whose guests run in this process: on the event loop, or in a thread when they compute
+for long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..calls import Call
+from .computing import QUANTUM_SECONDS, Computing
+from .config import make_engine
+from .guest import Guest, LoadedComponent, forget_resource
+from .imports import ANYWHERE, import_rooms, room_for
+from .instance import Instance, Turns, explained, store_limits
+from .linking import GuestImports
+from .signals import SignalGuard
+from .steps import YIELDED, Asked, Done, Step
+
+
+class Sandbox:
+    """What the guests of one host share: the engine, the imports, the threads."""
+
+    def __init__(self) -> None:
+        self.engine = make_engine()
+        self.signals = SignalGuard()
+        self.imports = GuestImports(self.engine)
+        self.computing = Computing()
+        self.turns = Turns()
+
+    def close(self) -> None:
+        """Ends the threads, and frees what is shared once the last guest is gone. No other can be
+        made."""
+        self.imports.close()
+        self.computing.close()
+
+
+class InProcessInstance(Instance):
+    """An instance whose guest runs in this process."""
+
+    def __init__(self, sandbox: Sandbox, loaded: LoadedComponent, call: Call) -> None:
+        """Makes its store, within `call`'s limits. `InProcessInstance.made` makes it whole."""
+        self._sandbox = sandbox
+        self.usable = True
+        self.turns = sandbox.turns
+        self._lock = threading.Lock()
+        self._in_thread = False
+        self._rooms = import_rooms(call.limits)
+        self._guest = Guest(sandbox.engine, sandbox.imports, loaded, store_limits(call.limits))
+
+    @classmethod
+    async def made(cls, sandbox: Sandbox, loaded: LoadedComponent, call: Call) -> Instance:
+        """A new instance, made within `call`'s limits and its scope. Runs guest code.
+
+        Raises `PluginError`.
+        """
+        sandbox.computing.check_process()
+        sandbox.signals.check()
+        call.check()
+        made = cls(sandbox, loaded, call)
+        limits = call.limits
+        try:
+            # In a thread: what a component says its memories and tables begin with takes time that
+            # no fuel is counted for.
+            step = await made._compute(
+                call, lambda: made._guest.instantiate(limits.fuel, made._rooms)
+            )
+            await made._driven(call, step)
+        except BaseException as error:
+            made.close()
+            told = explained(call, "instantiation", error)
+            if told is error:
+                raise
+            raise told from None
+        return made
+
+    def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
+        """As `Instance` says."""
+        self._sandbox.computing.check_process()
+        self._sandbox.signals.check()
+        limits = call.limits
+        return self._guest.start(
+            interface,
+            name,
+            arguments,
+            fuel=self.fuel(call),
+            room=room_for(limits.document_out_bytes),
+            rooms=self._rooms,
+        )
+
+    def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
+        """As `Instance` says."""
+        self._guest.answer(answer)
+        return self._guest.proceed() if run else YIELDED
+
+    async def proceed(self, call: Call) -> Step:
+        """As `Instance` says: the guest computes in a thread. An instruction that moves many bytes
+        at once is not interrupted, but begins a slice of its own, so never on the event loop."""
+        return await self._compute(call, self._guest.proceed)
+
+    async def _compute(self, call: Call, first: Callable[[], Step]) -> Step:
+        return await self._sandbox.computing.run(
+            lambda: self._in_a_thread(call, first), patience=lambda: _patience(call)
+        )
+
+    def _in_a_thread(self, call: Call, first: Callable[[], Step]) -> Step:
+        with self._lock:
+            if not self.usable:
+                return YIELDED  # nobody waits for it any more
+            self._in_thread = True
+        try:
+            return self._computed(call, first)
+        finally:
+            with self._lock:
+                self._in_thread = False
+                given_up = not self.usable
+            if given_up:
+                self._guest.close()
+
+    def _computed(self, call: Call, first: Callable[[], Step]) -> Step:
+        until = time.monotonic() + QUANTUM_SECONDS
+        step = first()
+        while self.usable:
+            if type(step) is Asked:
+                function = ANYWHERE.get((step.interface, step.function))
+                if function is None:
+                    break
+                self._guest.answer(function(call, *step.arguments))
+            elif type(step) is Done:
+                break
+            call.check_running()
+            if time.monotonic() > until:
+                return YIELDED
+            step = self._guest.proceed()
+        return step
+
+    def close(self) -> None:
+        """As `Instance` says. Never on the event loop: the system takes its time to free a large
+        memory."""
+        with self._lock:
+            if not self.usable:
+                return
+            self.usable = False
+            if self._in_thread:
+                return  # the thread frees it, when it comes back from its slice
+        self._sandbox.computing.soon(self._guest.close)
+
+    def forget(self, resource: int) -> None:
+        """As `Instance` says."""
+        forget_resource(resource)
+
+
+def _patience(call: Call) -> float:
+    """Seconds to wait for a guest that is given up: it may look at the signal of an abort, and stop
+    by itself."""
+    return call.grace if call.context.abort_signal.aborted else 0.0

@@ -1,0 +1,95 @@
+"""The host's end of the channel to a worker, on an event loop: nothing here blocks.
+
+What a worker sends is bounded before it is read, and never keeps the event loop from others, even
+if there is always more of it.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import anyio
+import anyio.lowlevel
+
+from .channel import ChannelClosedError, packed, unpacked
+
+_PIECE: Final = 1 << 18
+_HEADER: Final = 4
+_TURN_SECONDS: Final = 0.001
+
+
+class Conversation:
+    """Messages to a worker, and from it, one exchange at a time."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """The socket stays its owner's to close, and must not block."""
+        self._socket = end
+        self._unsent = memoryview(b"")
+        self._received = bytearray()
+        self._waited_at = time.monotonic()
+
+    def send(self, message: Sequence[Any]) -> None:
+        """Sends a message, or begins to: `receive` sends the rest.
+
+        Raises `UnsendableError`, of which the worker has not heard, or `ChannelClosedError`.
+        """
+        document = packed(message)
+        self._unsent = memoryview(len(document).to_bytes(_HEADER, "little") + document)
+        self._send_some()
+
+    def _send_some(self) -> None:
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._socket.send(self._unsent[:_PIECE]) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            raise ChannelClosedError("the other side has gone") from None
+
+    def close(self) -> None:
+        """Wakes whoever waits in `receive`, who is told that the channel is closed. Before the
+        socket is closed: nobody would be woken afterwards."""
+        anyio.notify_closing(self._socket)
+
+    async def receive(self, most: int) -> Any:
+        """The next message, of at most `most` bytes. Raises `ChannelClosedError`."""
+        try:
+            return await self._next(most)
+        except anyio.ClosedResourceError:
+            raise ChannelClosedError("the channel has been closed") from None
+
+    async def _next(self, most: int) -> Any:
+        while self._unsent:
+            await anyio.wait_writable(self._socket)
+            self._send_some()
+        await self._receive(_HEADER)
+        size = int.from_bytes(self._received[:_HEADER], "little")
+        if size > most:
+            raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
+        await self._receive(_HEADER + size)
+        with memoryview(self._received) as received:
+            message = unpacked(received[_HEADER : _HEADER + size])
+        del self._received[: _HEADER + size]
+        return message
+
+    async def _receive(self, size: int) -> None:
+        """Returns when so many bytes are there."""
+        while len(self._received) < size:
+            if time.monotonic() > self._waited_at + _TURN_SECONDS:
+                # There is always something to be received: others must have their turn.
+                await anyio.lowlevel.checkpoint()
+                self._waited_at = time.monotonic()
+            try:
+                piece = self._socket.recv(_PIECE)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+                self._waited_at = time.monotonic()
+                continue
+            except OSError:
+                piece = b""
+            if not piece:
+                raise ChannelClosedError("the other side has gone")
+            self._received += piece
