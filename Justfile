@@ -11,7 +11,7 @@ _default:
 demo *arguments:
     orchestrator-plugin demo {{ arguments }}
 
-# Run the tests
+# Run the tests; with `--slow`, the slow ones too
 test *arguments:
     python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal {{ arguments }}
 
