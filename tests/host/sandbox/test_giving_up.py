@@ -21,10 +21,10 @@ from orchestrator_plugin_sdk import (
     to_document,
 )
 from support.guests import DATA, Guest
+from support.heartbeat import unhindered
 from support.processes import HANG_SECONDS
 
 from .conftest import Make, ask, nothing_is_left
-from .heartbeat import heartbeat
 
 pytestmark = pytest.mark.anyio
 
@@ -136,7 +136,7 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("doing", "way"), cases())
 async def test_a_call_that_is_given_up(make: Make, sandbox: Sandbox, doing: str, way: str) -> None:
     instance = await make(busy(doing), limits=FOR_EVER)
-    async with heartbeat():
+    async with unhindered():
         with anyio.fail_after(HANG_SECONDS):
             await WAYS[way](Waiting(instance))
     assert not instance.usable
@@ -146,7 +146,7 @@ async def test_a_call_that_is_given_up(make: Make, sandbox: Sandbox, doing: str,
 async def test_an_instance_that_is_given_up_as_it_is_made(make: Make, sandbox: Sandbox) -> None:
     for body in ("(loop $spin (br $spin))", "(call $sleep (i64.const 3600000))"):
         guest = Guest(fields=f"(func $start {body}) (start $start)")
-        async with heartbeat():
+        async with unhindered():
             with anyio.fail_after(HANG_SECONDS), anyio.move_on_after(0.1) as scope:
                 await make(guest, limits=FOR_EVER)
         assert scope.cancelled_caught

@@ -19,9 +19,8 @@ from orchestrator_plugin_host.sandbox.worker.channel import (
     UnsendableError,
 )
 from orchestrator_plugin_host.sandbox.worker.conversation import Conversation
+from support.heartbeat import unhindered
 from support.processes import HANG_SECONDS
-
-from ..heartbeat import heartbeat
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +95,7 @@ async def test_large_messages_both_ways(ends: Ends) -> None:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    async with heartbeat():
+    async with unhindered():
         for _ in range(3):
             conversation.send(["large", data])
             assert await conversation.receive(1 << 26) == ["back", data]
@@ -214,7 +213,7 @@ async def test_whoever_waits_is_told_that_it_is_closed(ends: Ends) -> None:
 
 async def test_waiting_leaves_the_event_loop_alone(ends: Ends) -> None:
     conversation, _ = ends
-    async with heartbeat() as heart:
+    async with unhindered() as heart:
         with anyio.move_on_after(0.1):
             await conversation.receive(MOST)
         conversation.send(["large", bytes(50_000_000)])  # which nobody takes
@@ -251,7 +250,7 @@ async def test_a_flood_does_not_keep_the_event_loop(ends: Ends, size: int, answe
     thread.start()
     received = 0
     try:
-        async with heartbeat() as heart:
+        async with unhindered() as heart:
             with anyio.move_on_after(1):
                 while True:
                     await conversation.receive(MOST)
