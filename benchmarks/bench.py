@@ -23,6 +23,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -114,11 +115,11 @@ def _measured(wanted: Any, run: Run, console: Console) -> dict[str, Any]:
             task = progress.add_task(f"{row.group}: {row.title}".replace("[", "\\["), total=None)
             if not console.is_terminal:
                 console.print(f"{row.name} …", markup=False)
-            document["rows"][row.name] = run.row(
-                row,
-                baseline["ratios"],
-                lambda done, of, task=task: progress.update(task, completed=done, total=of),
-            )
+
+            def tell(done: int, of: int, task: TaskID = task) -> None:
+                progress.update(task, completed=done, total=of)
+
+            document["rows"][row.name] = run.row(row, baseline["ratios"], tell)
             progress.remove_task(task)
             progress.advance(all_rows)
     document["load_after"] = load()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from orchestrator_plugin_host import Limits, Policy
 from orchestrator_plugin_host.admission import admit_component, world_of
@@ -29,11 +29,11 @@ from orchestrator_plugin_host.sandbox.instance import store_limits
 from orchestrator_plugin_host.sandbox.payloads import Payload, payload_bytes, payload_of
 from orchestrator_plugin_host.sandbox.steps import Asked, Done, Step
 from orchestrator_plugin_host.wit import full_name
-from orchestrator_plugin_sdk import PluginContext, unpack
+from orchestrator_plugin_sdk import PayloadEncoding, PluginContext, unpack
 from orchestrator_plugin_sdk.contract import INIT, Operation
 
-_ALL_FORMS = ("bytes", "latin1", "base64")
-_LIMITS = Limits(fuel=10**18, deadline_ms=3_600_000)
+_ALL_FORMS: Final[tuple[PayloadEncoding, ...]] = ("bytes", "latin1", "base64")
+_LIMITS: Final = Limits(fuel=10**18, deadline_ms=3_600_000)
 
 
 class EchoLayer:

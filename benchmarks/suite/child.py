@@ -34,7 +34,7 @@ async def _serve(answers: TextIO, factory: str, options: dict[str, Any], place: 
                 answer({"figures": dict(await round_(float(line)))})
     except Exception as error:
         traceback.print_exc()
-        told = error
+        told: BaseException = error
         while isinstance(told, BaseExceptionGroup):
             told = told.exceptions[0]
         answer({"error": f"{type(told).__name__}: {told}"})

@@ -16,7 +16,9 @@ SEARCH: Final = "Searching 100,000 vectors"
 ABOUT: Final = {
     ECHO: "A guest in hand-written WebAssembly returns the document that it was given. Ours is a "
     "call of its export with the document in the form that the host would choose, to that form and "
-    "back included; the peer is `extism.Plugin.call`. A ratio below 1 is faster than the peer.",
+    "back included; the peer is `extism.Plugin.call`, of a guest that takes its input into its "
+    "memory and its output out of it as Extism's libraries for guests do. A ratio below 1 is "
+    "faster than the peer.",
     CALLS: "`await provider.generate(…)` with a request of 2 kB, of a plugin that answers at once. "
     "The peer is what an application would write around Extism: pydantic and MessagePack both "
     "ways, and the call in `anyio.to_thread`.",

@@ -28,7 +28,7 @@ def _echoes() -> Iterator[Row]:
                 name=f"echo-{kind}-{size}",
                 group=ECHO,
                 title=f"{shown} of {what}",
-                ours=Side("calls:echo", "C-API layer", options),
+                ours=Side("lowest_layer:echo", "C-API layer", options),
                 peer=Side("extism_peer:echo", "Extism", options),
                 figures=(Figure("seconds", target=target),),
             )
@@ -73,7 +73,7 @@ def _python() -> Iterator[Row]:
         group=PYTHON,
         title="10 short texts through `ngram-embedder`",
         ours=Side("python_guests:embed", "in-process", {"where": "in-process"}),
-        peer=Side("python_guests:embed_at_lowest_layer", "the export alone"),
+        peer=Side("lowest_layer:embed", "the export alone"),
         figures=(Figure("seconds", "the host's share", "host_share", 0.10, unit="%"),),
         how="the export alone is the guest and the boundary: its argument is packed before, and "
         "its answer left as it is.",

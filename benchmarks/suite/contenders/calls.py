@@ -1,14 +1,13 @@
-"""Calls: of the lowest layer, and of handles in each place a plugin runs in."""
+"""Calls of handles, in each place a plugin runs in; loading, crashes, deadlines."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import anyio
-from echo_layer import EchoLayer
 from orchestrator_plugin_host import (
     DeadlineExceededError,
     HostSettings,
@@ -19,6 +18,7 @@ from orchestrator_plugin_host import (
     Policy,
     PoolSettings,
 )
+from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import (
     HealthCheckResult,
     ModelResponse,
@@ -30,20 +30,10 @@ from orchestrator_plugin_sdk import (
 )
 from support.guests import manifest_of
 
-from ..documents import document_of
 from ..guests import ROOMY, chat_request, component
-from ..timing import Place, Round, once, timed, timed_async
+from ..timing import Place, Round, once, timed_async
 
 _SMALL: Mapping[str, Any] = {"messages": []}
-
-
-@asynccontextmanager
-async def echo(place: Place, *, kind: str, size: int) -> AsyncIterator[Round]:
-    """An echo through the C-API layer, to the payload's form and back included."""
-    document = document_of(kind, size)
-    with EchoLayer(component("echo", place.folder), place.cache) as layer:
-        assert layer.echo(document) == document
-        yield timed(lambda: layer.echo(document))
 
 
 class Hi(ProviderAdapterPlugin):
@@ -72,7 +62,9 @@ class Hi(ProviderAdapterPlugin):
 
 
 @asynccontextmanager
-async def loaded(place: Place, guest: str, where: str, **options: Any) -> AsyncIterator[Any]:
+async def loaded(
+    place: Place, guest: str, where: Tier | Literal["native"], **options: Any
+) -> AsyncIterator[Any]:
     """One of the guests as a plugin of a host, in a tier, or its native twin."""
     settings = HostSettings(cache_directory=place.cache, policy=Policy(wasi="core"))
     options = {"limits": ROOMY, **options}
@@ -87,7 +79,7 @@ async def loaded(place: Place, guest: str, where: str, **options: Any) -> AsyncI
 
 @asynccontextmanager
 async def generate(
-    place: Place, *, where: str, guest: str = "trivial", size: int = 2_000
+    place: Place, *, where: Tier | Literal["native"], guest: str = "trivial", size: int = 2_000
 ) -> AsyncIterator[Round]:
     """`await provider.generate(request)`, one after another."""
     request = chat_request(size)
@@ -97,7 +89,7 @@ async def generate(
 
 
 @asynccontextmanager
-async def load(place: Place, *, where: str) -> AsyncIterator[Round]:
+async def load(place: Place, *, where: Tier) -> AsyncIterator[Round]:
     """Loading a small component from the cache, to its first instance."""
     path = component("trivial", place.folder)
     async with PluginHost(HostSettings(cache_directory=place.cache)) as host:
@@ -113,7 +105,7 @@ async def load(place: Place, *, where: str) -> AsyncIterator[Round]:
 
 
 @asynccontextmanager
-async def after_a_crash(place: Place, *, where: str) -> AsyncIterator[Round]:
+async def after_a_crash(place: Place, *, where: Tier) -> AsyncIterator[Round]:
     """A call that needs a new instance, half a second after the one before trapped."""
     async with loaded(place, "crashes", where) as plugin:
 
@@ -128,7 +120,7 @@ async def after_a_crash(place: Place, *, where: str) -> AsyncIterator[Round]:
 
 @asynccontextmanager
 async def late(
-    place: Place, *, where: str, guest: str, deadline_ms: int = 300
+    place: Place, *, where: Tier, guest: str, deadline_ms: int = 300
 ) -> AsyncIterator[Round]:
     """How long after its deadline the caller of a guest hears of it."""
     limits, pool = Limits(deadline_ms=deadline_ms), PoolSettings(instances=4)

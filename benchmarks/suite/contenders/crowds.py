@@ -14,11 +14,13 @@ import anyio
 import httpx
 from orchestrator_plugin_host import (
     HostSettings,
+    HttpGrant,
     LoadedProvider,
     PluginHost,
     Policy,
     PoolSettings,
 )
+from orchestrator_plugin_host.settings import Tier
 
 from ..guests import ROOMY, example
 from ..timing import Heartbeat, Place, Round, held_bytes
@@ -42,9 +44,9 @@ def token_server(tokens: int, gap_ms: int) -> Iterator[str]:
 
 @asynccontextmanager
 async def _openai(
-    place: Place, origin: str, where: str, streams: int
+    place: Place, origin: str, where: Tier, streams: int
 ) -> AsyncIterator[LoadedProvider]:
-    policy = Policy(http=[{"url": origin, "methods": ["POST"]}])
+    policy = Policy(http=(HttpGrant(url=origin, methods=("POST",)),))
     config = {"base_url": f"{origin}/v1", "model": "any-model"}
     limits = ROOMY.model_copy(update={"concurrent_calls": streams})
     async with PluginHost(HostSettings(cache_directory=place.cache)) as host:
@@ -61,7 +63,7 @@ async def _openai(
 
 @asynccontextmanager
 async def streams(
-    place: Place, *, where: str, count: int, tokens: int, gap_ms: int
+    place: Place, *, where: Tier, count: int, tokens: int, gap_ms: int
 ) -> AsyncIterator[Round]:
     """`count` streams at once through the example for OpenAI's API. The instances of the first
     round stay for the next."""
@@ -103,7 +105,7 @@ async def plain_streams(
 
 
 @asynccontextmanager
-async def event(place: Place, *, where: str, tokens: int = 400) -> AsyncIterator[Round]:
+async def event(place: Place, *, where: Tier, tokens: int = 400) -> AsyncIterator[Round]:
     """One event of a stream whose server sends all of them at once."""
     with token_server(tokens, 0) as origin:
         async with _openai(place, origin, where, 1) as provider:
@@ -119,7 +121,7 @@ async def event(place: Place, *, where: str, tokens: int = 400) -> AsyncIterator
 
 
 @asynccontextmanager
-async def waiting(place: Place, *, where: str, count: int) -> AsyncIterator[Round]:
+async def waiting(place: Place, *, where: Tier, count: int) -> AsyncIterator[Round]:
     """`count` guests at once that each sleep for a second, in instances that are there."""
     limits = ROOMY.model_copy(update={"concurrent_calls": count})
     pool = PoolSettings(instances=count, idle=count)
@@ -135,7 +137,7 @@ async def waiting(place: Place, *, where: str, count: int) -> AsyncIterator[Roun
 
 
 @asynccontextmanager
-async def computing(place: Place, *, where: str, count: int) -> AsyncIterator[Round]:
+async def computing(place: Place, *, where: Tier, count: int) -> AsyncIterator[Round]:
     """`count` guests at once that compute, on two cores, or one of them alone."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
 import anyio
-from echo_layer import EchoLayer
 from orchestrator_plugin_host import (
     HostSettings,
     LoadedEmbedder,
@@ -21,25 +20,23 @@ from orchestrator_plugin_host import (
     PluginHost,
     PoolSettings,
 )
+from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import (
     Message,
     ModelRequest,
     ToolPolicy,
     ToolRunRequest,
-    Vectors,
-    from_document,
 )
-from orchestrator_plugin_sdk.contract import EMBED_TEXTS
 from support.processes import children
 
 from ..guests import ROOMY, TEXTS, example
-from ..timing import Place, Round, held_bytes, once, timed, timed_async
+from ..timing import Place, Round, held_bytes, once, timed_async
 
 PROGRAM: Final = "print(1 + 1)"
 
 
 @asynccontextmanager
-async def health_check(place: Place, *, where: str) -> AsyncIterator[Round]:
+async def health_check(place: Place, *, where: Tier) -> AsyncIterator[Round]:
     """`await embedder.health_check()`, one after another."""
     async with PluginHost(HostSettings(cache_directory=place.cache)) as host:
         plugin = await host.load(example("ngram-embedder"), tier=where, limits=ROOMY)
@@ -48,7 +45,7 @@ async def health_check(place: Place, *, where: str) -> AsyncIterator[Round]:
 
 
 @asynccontextmanager
-async def embed(place: Place, *, where: str) -> AsyncIterator[Round]:
+async def embed(place: Place, *, where: Tier) -> AsyncIterator[Round]:
     """Ten short texts through the example embedder, by its handle."""
     async with PluginHost(HostSettings(cache_directory=place.cache)) as host:
         plugin = await host.load(
@@ -59,19 +56,7 @@ async def embed(place: Place, *, where: str) -> AsyncIterator[Round]:
 
 
 @asynccontextmanager
-async def embed_at_lowest_layer(place: Place) -> AsyncIterator[Round]:
-    """The same by a call of the export alone: its argument is ready, and its answer left as it
-    is. What this takes is the guest's time, and that of crossing the boundary."""
-    with EchoLayer(example("ngram-embedder"), place.cache) as layer:
-        layer.initialise()
-        payload = layer.payload(EMBED_TEXTS, [TEXTS])
-        answer = from_document(Vectors, layer.document(layer.run(EMBED_TEXTS, payload)))
-        assert len(answer) == len(TEXTS)
-        yield timed(lambda: layer.run(EMBED_TEXTS, payload))
-
-
-@asynccontextmanager
-async def interpreter(place: Place, *, where: str, again: bool = False) -> AsyncIterator[Round]:
+async def interpreter(place: Place, *, where: Tier, again: bool = False) -> AsyncIterator[Round]:
     """One program in the example interpreter, in an instance of its own: after a pause in which
     the host makes that instance, or with `again` right after another program."""
     request = ToolRunRequest("python", stdin=PROGRAM)
@@ -106,7 +91,7 @@ async def python_process(place: Place) -> AsyncIterator[Round]:
 
 @asynccontextmanager
 async def loaded_plugins(
-    place: Place, *, where: str, first: int = 4, count: int = 24
+    place: Place, *, where: Tier, first: int = 4, count: int = 24
 ) -> AsyncIterator[Round]:
     """What each of `count` more plugins of the same component holds, after the `first`: loaded,
     with one instance that has answered a call."""
@@ -128,7 +113,7 @@ async def loaded_plugins(
 
 @asynccontextmanager
 async def open_streams(
-    place: Place, *, where: str, first: int = 4, count: int = 40
+    place: Place, *, where: Tier, first: int = 4, count: int = 40
 ) -> AsyncIterator[Round]:
     """What each of `count` more instances of one plugin holds, all in the middle of a stream."""
     request = ModelRequest((Message("user", "Hello!"),), seed=7, max_tokens=20)
@@ -158,7 +143,7 @@ async def open_streams(
         yield round_
 
 
-def _held(where: str) -> int:
+def _held(where: Tier) -> int:
     time.sleep(0.2)  # what is freed in a thread is freed by then
     if where == "process":
         return sum(held_bytes(str(child)) for child in children(os.getpid()))
