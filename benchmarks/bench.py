@@ -30,6 +30,7 @@ from rich.progress import (
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from suite.baseline import read_baseline, write_baseline
 from suite.machine import facts, load
 from suite.measure import Run
 from suite.report import write_page
@@ -37,7 +38,6 @@ from suite.rows import ROWS, rows_named
 from suite.tables import results_table
 
 ROOT: Final = Path(__file__).parents[1]
-BASELINE: Final = ROOT / "benchmarks" / "baseline.json"
 RESULTS: Final = ROOT / "build" / "bench"
 PAGE: Final = ROOT / "docs" / "performance.md"
 
@@ -59,6 +59,10 @@ def main(
         typer.Option(metavar="FILE", help="Measure nothing: write the page from these results."),
     ] = None,
     page: Annotated[Path, typer.Option(metavar="FILE", help="Where the page goes.")] = PAGE,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="COMMIT", help="Keep the results as the baseline: see its module."),
+    ] = None,
     list_rows: Annotated[bool, typer.Option("--list", help="Name the rows, and end.")] = False,
 ) -> None:
     """Measure what calls cost, each beside a peer in the same run.
@@ -85,6 +89,9 @@ def main(
     shown = Console(width=None if sys.stdout.isatty() else 140)
     shown.print(results_table(wanted, document))
     console.print(f"results: {results}")
+    if baseline is not None:
+        write_baseline(document, baseline)
+        return
     if only or quick or rounds:
         console.print(f"not a whole run: {page} stays as it is; --render writes it from this one")
         return
@@ -93,13 +100,13 @@ def main(
 
 
 def _measured(wanted: Any, run: Run, console: Console) -> dict[str, Any]:
-    baseline = json.loads(BASELINE.read_text())
+    baseline = read_baseline()
     document: dict[str, Any] = {
         "measured_on": datetime.now(UTC).date().isoformat(),
         "quick": run.quick,
         **facts(),
         "load_before": load(),
-        "baseline": {"commit": baseline["commit"], "machine": baseline["machine"]},
+        "baseline": {name: baseline[name] for name in ("commit", "measured_on", "machine")},
         "rows": {},
     }
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
@@ -119,7 +126,7 @@ def _measured(wanted: Any, run: Run, console: Console) -> dict[str, Any]:
             def tell(done: int, of: int, task: TaskID = task) -> None:
                 progress.update(task, completed=done, total=of)
 
-            document["rows"][row.name] = run.row(row, baseline["ratios"], tell)
+            document["rows"][row.name] = run.row(row, baseline["rows"], tell)
             progress.remove_task(task)
             progress.advance(all_rows)
     document["load_after"] = load()

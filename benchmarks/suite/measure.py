@@ -225,4 +225,4 @@ def _compared(
             return figure.factor * peer / ours
         case "to_baseline":
             assert baseline is not None
-            return float(ours / peer / baseline[figure.key])
+            return float(ours / peer / baseline[figure.key]["value"])
