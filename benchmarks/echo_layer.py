@@ -80,10 +80,10 @@ class EchoLayer:
         self._guest.close()
         self._sandbox.close()
 
-    def echo(self, document: bytes) -> bytes:
+    def echo(self, document: bytes, forms: Sequence[PayloadEncoding] = _ALL_FORMS) -> bytes:
         """Passes a document to a guest whose `generate` returns it, in the form that the host
-        would choose, and takes it back."""
-        payload = payload_of(document, _ALL_FORMS)
+        would choose among `forms`, and takes it back."""
+        payload = payload_of(document, forms)
         return payload_bytes(self._run(full_name("provider"), "generate", payload).value)
 
     def initialise(self) -> None:

@@ -82,6 +82,8 @@ class _Contender:
             with suppress(ProcessLookupError):  # with whatever it has started
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
             self._exits.close()
 
     def ready(self) -> None:

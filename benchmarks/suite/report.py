@@ -41,6 +41,7 @@ def page_text(document: Mapping[str, Any], folder: str) -> str:
             "do the times; it is the ratios that tell something."
         ),
         _wrapped(_setting(document)),
+        _wrapped(_baseline(document["baseline"])),
         *_targets(document, folder),
     ]
     for group in ABOUT:
@@ -86,6 +87,16 @@ def _setting(document: Mapping[str, Any]) -> str:
     if document["quick"]:
         text += " **This was a quick run, of a few short rounds: nothing to rely on.**"
     return text
+
+
+def _baseline(baseline: Mapping[str, Any]) -> str:
+    machine = baseline["machine"]
+    return (
+        "What is compared *to the baseline* is the ratio to the peer, divided by what that was at "
+        f"commit {baseline['commit']}, where each call ran in a thread of its own, interrupted by "
+        f"epochs: measured in the same way on {baseline['measured_on']}, on "
+        f"{machine['processor']} with {machine['cores']} cores."
+    )
 
 
 def _idle(document: Mapping[str, Any]) -> str:

@@ -32,6 +32,17 @@ def _echoes() -> Iterator[Row]:
                 peer=Side("extism_peer:echo", "Extism", options),
                 figures=(Figure("seconds", target=target),),
             )
+    for size, shown in ((1_000, "1 kB"), (10_000, "10 kB")):
+        options = {"kind": "text", "size": size}
+        yield Row(
+            name=f"echo-bytes-{size}",
+            group=ECHO,
+            title=f"{shown} of text as a list of bytes, to the form that the host would choose",
+            ours=Side("lowest_layer:echo", "`bytes`", {**options, "forms": ["bytes"]}),
+            peer=Side("lowest_layer:echo", "`latin1`", options),
+            figures=(Figure("seconds"),),
+            how="what a guest pays that reads `bytes` alone.",
+        )
 
 
 def _calls() -> Iterator[Row]:

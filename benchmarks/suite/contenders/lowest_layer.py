@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from echo_layer import EchoLayer
-from orchestrator_plugin_sdk import Vectors, from_document
+from orchestrator_plugin_sdk import PayloadEncoding, Vectors, from_document
 from orchestrator_plugin_sdk.contract import EMBED_TEXTS
 
 from ..documents import document_of
@@ -15,12 +15,19 @@ from ..timing import Place, Round, timed
 
 
 @asynccontextmanager
-async def echo(place: Place, *, kind: str, size: int) -> AsyncIterator[Round]:
-    """An echo through the C-API layer, to the payload's form and back included."""
+async def echo(
+    place: Place,
+    *,
+    kind: str,
+    size: int,
+    forms: Sequence[PayloadEncoding] = ("bytes", "latin1", "base64"),
+) -> AsyncIterator[Round]:
+    """An echo through the C-API layer, to the payload's form and back included. `forms` are those
+    that the guest reads."""
     document = document_of(kind, size)
     with EchoLayer(component("echo", place.folder), place.cache) as layer:
-        assert layer.echo(document) == document
-        yield timed(lambda: layer.echo(document))
+        assert layer.echo(document, forms) == document
+        yield timed(lambda: layer.echo(document, forms))
 
 
 @asynccontextmanager
