@@ -6,7 +6,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
+
+import anyio
 
 from ..calls import Call
 from .computing import QUANTUM_SECONDS, Computing
@@ -43,9 +46,11 @@ class InProcessInstance(Instance):
         """Makes its store, within `call`'s limits. `InProcessInstance.made` makes it whole."""
         self._sandbox = sandbox
         self.usable = True
+        self.at_rest = False
         self.turns = sandbox.turns
         self._lock = threading.Lock()
         self._in_thread = False
+        self._work: Future[Step] | None = None  # that nobody waits for just now
         self._rooms = import_rooms(call.limits)
         self._guest = Guest(sandbox.engine, sandbox.imports, loaded, store_limits(call.limits))
 
@@ -63,10 +68,10 @@ class InProcessInstance(Instance):
         try:
             # In a thread: what a component says its memories and tables begin with takes time that
             # no fuel is counted for.
-            step = await made._compute(
+            made._work = made._begun(
                 call, lambda: made._guest.instantiate(limits.fuel, made._rooms)
             )
-            await made._driven(call, step)
+            await made._driven(call, YIELDED)
         except BaseException as error:
             made.close()
             told = explained(call, "instantiation", error)
@@ -80,6 +85,7 @@ class InProcessInstance(Instance):
         self._sandbox.computing.check_process()
         self._sandbox.signals.check()
         limits = call.limits
+        self.at_rest = False
         return self._guest.start(
             interface,
             name,
@@ -97,12 +103,15 @@ class InProcessInstance(Instance):
     async def proceed(self, call: Call) -> Step:
         """As `Instance` says: the guest computes in a thread. An instruction that moves many bytes
         at once is not interrupted, but begins a slice of its own, so never on the event loop."""
-        return await self._compute(call, self._guest.proceed)
+        work, self._work = self._work or self._begun(call, self._guest.proceed), None
+        try:
+            return await self._sandbox.computing.ended(work)
+        except anyio.get_cancelled_exc_class():
+            self._work = work
+            raise
 
-    async def _compute(self, call: Call, first: Callable[[], Step]) -> Step:
-        return await self._sandbox.computing.run(
-            lambda: self._in_a_thread(call, first), patience=lambda: _patience(call)
-        )
+    def _begun(self, call: Call, first: Callable[[], Step]) -> Future[Step]:
+        return self._sandbox.computing.begun(lambda: self._in_a_thread(call, first))
 
     def _in_a_thread(self, call: Call, first: Callable[[], Step]) -> Step:
         with self._lock:
@@ -149,9 +158,3 @@ class InProcessInstance(Instance):
     def forget(self, resource: int) -> None:
         """As `Instance` says."""
         forget_resource(resource)
-
-
-def _patience(call: Call) -> float:
-    """Seconds to wait for a guest that is given up: it may look at the signal of an abort, and stop
-    by itself."""
-    return call.grace if call.context.abort_signal.aborted else 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import anyio
@@ -24,7 +25,7 @@ from .guest import DROP, StoreLimits
 from .imports import answer, answer_at_once, argument_error
 from .linking import BadArgumentError
 from .steps import YIELDED, Asked, Done, Step
-from .values import ValueMismatchError, ValueTooLargeError
+from .values import Ok, Resource, ValueMismatchError, ValueTooLargeError
 
 TURN_SECONDS: Final = 0.001
 """How long a guest may have the event loop for itself, before it goes on in a thread."""
@@ -48,10 +49,12 @@ class Turns:
 class Instance(ABC):
     """One instance of a component, initialised or not. Has one call at a time.
 
-    `usable` is false once the instance must not be entered again.
+    `usable` is false once the instance must not be entered again; `at_rest` is true while its guest
+    is between two calls.
     """
 
     usable: bool
+    at_rest: bool
     turns: Turns
 
     # How a guest is driven. Whatever these raise, the instance is closed.
@@ -68,7 +71,7 @@ class Instance(ABC):
     @abstractmethod
     async def proceed(self, call: Call) -> Step:
         """Waits for the guest to be done, or to ask for something. May give up in between with
-        `YIELDED`."""
+        `YIELDED`. Once cancelled, it can be called again, and goes on waiting."""
 
     @abstractmethod
     def close(self) -> None:
@@ -87,8 +90,9 @@ class Instance(ABC):
     async def run(self, call: Call, interface: str, name: str, *arguments: Any) -> Any:
         """Calls an exported function; returns the result as in `values`.
 
-        Raises `PluginError`, or whatever answering an import raised. After either, or a
-        cancellation, the instance is closed. One that was closed before, or meanwhile, raises
+        Raises `PluginError`, or whatever answering an import raised. Afterwards the instance is
+        closed, unless its guest is at rest: the call was not begun, or the guest stopped by itself
+        when the call was given up. One that was closed before, or meanwhile, raises
         `PluginClosedError`.
         """
         try:
@@ -98,12 +102,14 @@ class Instance(ABC):
             step = self.start(call, interface, name, arguments)
             if type(step) is Done:
                 if self.turns.used(time.monotonic() - began):
-                    await anyio.lowlevel.checkpoint()
+                    await anyio.lowlevel.cancel_shielded_checkpoint()
+                self.at_rest = True
                 return step.value
             with call.scope():
                 return await self._driven(call, step)
         except BaseException as error:
-            self.close()
+            if not self.at_rest:
+                self.close()
             told = explained(call, name, error)
             if told is error:
                 raise
@@ -117,16 +123,41 @@ class Instance(ABC):
                 has_answer, value = answer_at_once(call, step)
                 if not has_answer:
                     value = await answer(call, step)
+                    if time.monotonic() > turn_ends:  # it may not have waited for anything
+                        await anyio.lowlevel.checkpoint()
+                        turn_ends = time.monotonic() + TURN_SECONDS
                     self._check_usable(call)
-                    turn_ends = time.monotonic() + TURN_SECONDS
                 step = self.resume(call, value, run=time.monotonic() < turn_ends)
             elif step is YIELDED:
-                step = await self.proceed(call)
+                try:
+                    step = await self.proceed(call)
+                except anyio.get_cancelled_exc_class():
+                    await self._stopping(call)
+                    raise
                 self._check_usable(call)
                 turn_ends = time.monotonic() + TURN_SECONDS
             else:
                 assert type(step) is Done
+                self.at_rest = True
                 return step.value
+
+    async def _stopping(self, call: Call) -> None:
+        """Lets a guest that computes, and whose call is given up, stop by itself for a moment: it
+        may ask whether to. What it returns is nobody's."""
+        with anyio.move_on_after(call.grace, shield=True), suppress(Exception):
+            step: Step = YIELDED
+            while type(step) is not Done:
+                if type(step) is Asked:
+                    has_answer, value = answer_at_once(call, step)
+                    if not has_answer:
+                        return
+                    step = self.resume(call, value, run=False)
+                step = await self.proceed(call)
+            value = step.value
+            if isinstance(value, Ok) and isinstance(value.value, Resource):
+                self.forget(value.value)  # its guest still has it: that goes, too
+            else:
+                self.at_rest = True
 
     def _check_usable(self, call: Call) -> None:
         if not self.usable:

@@ -58,8 +58,8 @@ class ProcessInstance(Instance):
         self._doing = "instantiation"
         self._read: Read = _nothing
         self._readers: dict[tuple[str, str], tuple[list[Read], Read]] = {}
-        self._at_rest = False
         self.usable = True
+        self.at_rest = False
         self.turns = Turns()
 
     @classmethod
@@ -88,7 +88,6 @@ class ProcessInstance(Instance):
                 ["instantiate", list(astuple(store_limits(limits))), limits.fuel, made._rooms]
             )
             await made._driven(call, YIELDED)
-            made._at_rest = True
         except BaseException as error:
             made.close()
             told = await made._told(call, error)
@@ -116,16 +115,15 @@ class ProcessInstance(Instance):
 
     def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
         """As `Instance` says."""
-        if not self._at_rest:
+        if not self.at_rest:
             raise RuntimeError("the guest is in a call")
         limits = call.limits
         self._doing = name
+        wire = [to_wire(one) for one in arguments]
         if (interface, name) == DROP:
-            wire = list(arguments)
             self._read = _nothing
         else:
             checks, self._read = self._readers_of(interface, name)
-            wire = [to_wire(one) for one in arguments]
             for check, value in zip(checks, wire, strict=True):
                 check(value)  # what the worker would refuse is not sent
         room = room_for(limits.document_out_bytes)
@@ -147,7 +145,7 @@ class ProcessInstance(Instance):
         return YIELDED
 
     def _send(self, message: Sequence[Any]) -> None:
-        self._at_rest = False
+        self.at_rest = False
         self._conversation.send(message)
 
     async def proceed(self, call: Call) -> Step:
@@ -166,7 +164,6 @@ class ProcessInstance(Instance):
         """What a message says. Raises what it says that failed."""
         match message:
             case ["done", value]:
-                self._at_rest = True
                 return Done(self._read(value))
             case ["asked", str(interface), str(name), list(values)]:
                 function = import_function(interface, name)
@@ -209,7 +206,7 @@ class ProcessInstance(Instance):
         if not self.usable:
             return
         self.usable = False
-        if self._at_rest:
+        if self.at_rest:
             self._part(self._ready)
         else:
             self._conversation.close()
