@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "binary": {"errors"},
     "component_file": {"binary", "document_scan", "errors"},
     "component_tail": {"binary", "errors", "wit"},
+    "log_events": {"documents"},
     "limits": {"errors"},
     "operations": {
         "document_scan",
@@ -44,7 +45,7 @@ LAYERS: dict[str, set[str]] = {
     "timing": set(),
     "config": set(),
     "budget": {"errors", "limits"},
-    "calls": {"budget", "documents", "errors", "limits", "reach", "timing"},
+    "calls": {"budget", "documents", "errors", "limits", "log_events", "reach", "timing"},
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
     "capabilities": {
@@ -67,6 +68,7 @@ LAYERS: dict[str, set[str]] = {
         "documents",
         "errors",
         "limits",
+        "log_events",
         "operations",
         "payload_text",
         "pieces",

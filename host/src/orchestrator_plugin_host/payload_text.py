@@ -1,4 +1,4 @@
-"""The text forms of a payload as UTF-8, made and read in pieces.
+"""Payloads in their text forms, as UTF-8, made and read in pieces.
 
 wasmtime moves a string as a block of UTF-8, and that is what is converted here: a Python `str` of
 megabytes is never made. `orchestrator_plugin_sdk.payload` says what the forms are, and chooses one.
@@ -44,20 +44,33 @@ def text_of(form: TextForm, document: bytes) -> Pieces[bytes]:
     return made[0] if len(made) == 1 else b"".join(made)
 
 
-def document_of(form: TextForm, text: bytes | memoryview, most: int) -> Pieces[bytes]:
-    """The document of a text form, given as UTF-8, of at most `most` bytes.
+def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]:
+    """The document of a payload: its form, and its bytes, which are UTF-8 of the text forms. It may
+    have at most `most` bytes.
 
-    Raises `DocumentSizeError`, or `DocumentError` for text that is not of that form.
+    Raises `DocumentSizeError`, or `DocumentError` for what is not of that form.
     """
     try:
         if form == "latin1":
-            return (yield from _of_latin1(text, most))
-        return (yield from _of_base64(text, most))
+            return (yield from _of_latin1(data, most))
+        if form == "base64":
+            return (yield from _of_base64(data, most))
     except (UnicodeError, binascii.Error, ValueError) as error:
         reason = str(error)
         if isinstance(error, UnicodeError):  # whose own words may repeat all of the text
             reason = error.reason if hasattr(error, "reason") else "not UTF-8"
         raise DocumentError(f"the payload is not valid {form}: {reason}") from None
+    if form != "bytes":
+        raise DocumentError("the payload is of no form that there is")
+    if len(data) > most:
+        raise DocumentSizeError(len(data))
+    return bytes(data)
+
+
+def message_of(text: bytes | memoryview, most: int = 4096) -> str:
+    """What a plugin says in an error, given as UTF-8: as many characters of it. The rest is not
+    decoded."""
+    return str(text[: most * 4], "utf-8", "ignore")[:most]
 
 
 def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:
