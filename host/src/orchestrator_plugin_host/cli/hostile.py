@@ -54,8 +54,8 @@ def hostile(
 ) -> None:
     """Run guests that mean harm, each in a host of its own, and see whether the host survives.
 
-    Ends with 0 only if every guest was stopped as it should be, no host died, hung or grew, no event
-    loop was held for long, and deadlines were kept.
+    Ends with 0 only if every guest was stopped as it should be, no host died, hung or grew, no
+    event loop was held for long, and deadlines were kept.
     """
     out = Output(as_json)
     with out.reporting():
