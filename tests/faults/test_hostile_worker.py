@@ -102,7 +102,7 @@ NONSENSE: dict[str, tuple[str, type[PluginError]]] = {
     "an unknown word": ('say("hello")', PluginOutputError),
     "a word alone": ('say("done")', PluginOutputError),
     "too many words": ('say("done", None, None)', PluginOutputError),
-    "an answer of another time": ('say("compiled", b"code")', PluginOutputError),
+    "an answer of another time": ('say("compiled", 4)', PluginOutputError),
     "a trap without words": ('say("trap", 9, None)', PluginOutputError),
     "a trap of no code": ('say("trap", "9", "words")', PluginOutputError),
     "an import alone": ('say("asked")', PluginOutputError),
