@@ -130,7 +130,7 @@ class OperationCodec:
             return at_once(self.decode_pieces(form, data))
         if form == "bytes":
             try:
-                return self.read(self._of_list(data))
+                return self.read(self._plain(data))
             except DocumentError as error:
                 raise self._fault(error) from None
         if isinstance(data, bytes) and data.isascii():
@@ -188,14 +188,13 @@ class OperationCodec:
 
     def _bytes_of(self, form: str, data: bytes | memoryview) -> Pieces[bytes]:
         if form == "bytes":
-            return self._of_list(data)
+            return self._plain(data)
         text_form: TextForm = "latin1" if form == "latin1" else "base64"
         return (yield from document_of(text_form, data, self._limits.document_out_bytes))
 
-    def _of_list(self, data: bytes | memoryview) -> bytes:
+    def _plain(self, data: bytes | memoryview) -> bytes:
         if len(data) > self._limits.document_out_bytes:
             raise DocumentSizeError(len(data))
-        check_list_bytes(self._plugin, self._limits, len(data), "returned")
         return bytes(data)
 
     def _fault(self, error: DocumentError) -> PluginError:
@@ -240,25 +239,3 @@ def codecs_of(plugin: str, kind: Kind, limits: Limits) -> Mapping[str, Operation
             for operation in kind.operations
         }
     )
-
-
-def check_list_bytes(plugin: str, limits: Limits, size: int, what: str) -> None:
-    """Raises `DocumentTooLargeError` for a payload of the form `bytes`, which wasmtime moves as a
-    list, that is too long: each of its bytes takes some 85 bytes of the host's memory on the way.
-
-    To be asked before a payload is lowered, and before a list that a guest gave is lifted. `what`
-    says what the plugin did, or was to: `returned`, `was to get`.
-    """
-    if size > limits.list_bytes:
-        raise DocumentTooLargeError(
-            plugin,
-            "list_bytes",
-            limits.list_bytes,
-            UNITS["list_bytes"],
-            f"{what} {size:,} bytes in the payload form `bytes`",
-            remedy=(
-                "pass Limits(list_bytes=…) to PluginHost or load(). The payload forms `latin1` and "
-                "`base64` have no such limit: list them in payload_encodings in the plugin's "
-                "manifest, once it reads them, and have it answer in one of them"
-            ),
-        )

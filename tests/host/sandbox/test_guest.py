@@ -19,8 +19,8 @@ from support.guests import DATA
 from support.guests import Guest as Text
 
 from .stepping import (
-    EMPTY,
     ECHO,
+    EMPTY,
     FORGET,
     FUEL,
     LIMITS,

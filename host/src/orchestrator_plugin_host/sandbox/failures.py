@@ -70,9 +70,8 @@ def failure(call: Call, trap_code: int | None, message: str, doing: str) -> Plug
             )
         if "fuel allocated for hostcalls" in message:
             return PluginTrapError(
-                f"plugin {plugin!r} passed too much at once in {doing}: a list of bytes may have "
-                "2,796,202, a string 134,217,728; of a payload, the forms latin1 and base64 are "
-                "strings. Its instance was thrown away",
+                f"plugin {plugin!r} passed too much at once in {doing}: 134,217,728 bytes is the "
+                "most, whatever its limits are. Its instance was thrown away",
                 "too much data",
             )
         if "Exited with i32 exit status" in message:

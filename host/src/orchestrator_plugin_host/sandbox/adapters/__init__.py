@@ -23,6 +23,7 @@ MEMORIES: Final = 2
 CORE_INSTANCES: Final = 6
 """Core instances that they add: two each, and one of wasmtime's on either side of the guest."""
 
+
 def guest_export(interface: str) -> str:
     """The name of the export that is the guest's own instance of an interface: nothing uses it, but
     its types are compared with the contract's, too."""

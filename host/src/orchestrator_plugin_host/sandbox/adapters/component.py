@@ -9,7 +9,7 @@ from wasmtime import wat2wasm
 
 from ...binary import unsigned
 from ...componentize.abi import exported, imported
-from ...componentize.encoding import CORE_FUNC, CORE_MEMORY, FUNC, ComponentScope, vector
+from ...componentize.encoding import CORE_FUNC, CORE_MEMORY, FUNC, vector
 from ...componentize.shape import import_functions, inner_scope
 from ...wit import Function, Primitive
 from .core import Side, lent_resources, module_text

@@ -49,9 +49,8 @@ def goes_through(function: Function, side: Side) -> bool:
     params: list[Type] = [one for _, one in function.params]
     results = [] if function.result is None else [function.result]
     out, into = (params, results) if side == "imports" else (results, params)
-    return any([_is_sized(one) for one in out]) or any(
-        is_payload(inner) for one in into for inner in _parts(one)
-    )
+    sized = [one for one in out if _is_sized(one)]
+    return bool(sized) or any(is_payload(inner) for one in into for inner in _parts(one))
 
 
 def _parts(one: Type) -> list[Type]:
@@ -81,11 +80,9 @@ def _is_sized(one: Type) -> bool:
 def module_text(functions: Sequence[Function], side: Side) -> str:
     """The module's text. It imports `host`, with the functions behind as `f0` and so on and a
     `drop-RESOURCE` for each resource that is lent, and `tools`; it exports `f0` and so on."""
-    imports = [
-        *(f'(import "host" "f{i}" (func $f{i} {_type(imported(one))}))'
-          for i, one in enumerate(functions)),
-        *(f'(import "host" "drop-{name}" (func $drop-{name} (param i32)))' for name in lent_resources(functions)),
-    ]  # fmt: skip
+    imported_types = [(f"f{i}", _type(imported(one))) for i, one in enumerate(functions)]
+    imported_types += [(f"drop-{name}", "(param i32)") for name in lent_resources(functions)]
+    imports = [f'(import "host" "{name}" (func ${name} {one}))' for name, one in imported_types]
     bodies = [_function(i, one, side) for i, one in enumerate(functions)]
     return "\n".join(["(module", *imports, _TOOLS, *bodies, ")"])
 
