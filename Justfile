@@ -11,7 +11,7 @@ _default:
 demo *arguments:
     orchestrator-plugin demo {{ arguments }}
 
-# Run the tests
+# Run the tests; with `--slow`, the slow ones too
 test *arguments:
     python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal {{ arguments }}
 
@@ -33,27 +33,19 @@ lint:
 
 # Check the types
 types:
-    mypy sdk-python/src host/src
+    mypy sdk-python/src host/src benchmarks/bench.py benchmarks/suite
 
-# Measure: calls through the sandbox, payload forms, loading
-bench *arguments:
-    python benchmarks/calls.py {{ arguments }}
+# Measure what calls cost, each beside a peer, and write docs/performance.md: `bench --quick --only generate`
+bench *arguments: bench-packages
+    python benchmarks/bench.py {{ arguments }}
+
+# Install what the benchmarks compare with
+bench-packages:
+    python -m pip --disable-pip-version-check install --quiet --require-hashes -r benchmarks/requirements.lock
 
 # Run inputs as an enemy would write them: `fuzz components --inputs 100000 --seed 1`
 fuzz *arguments:
     PYTHONPATH=tests python -m fuzz {{ arguments }}
-
-# Measure: what the two tiers cost, and how far deadlines are overshot
-bench-tiers *arguments:
-    python benchmarks/tiers.py {{ arguments }}
-
-# Measure: searching 100,000 vectors in the stores among the examples
-bench-vectors *arguments:
-    python benchmarks/vectors.py {{ arguments }}
-
-# Measure: a program in the example code-interpreter, beside a process of Python
-bench-interpreter *arguments:
-    python benchmarks/interpreter.py {{ arguments }}
 
 # Make many calls, good and bad, and see what they leave behind: `soak --calls 200000 --tier both`
 soak *arguments:
@@ -66,6 +58,7 @@ schemas:
 # Resolve and pin the dependencies anew
 lock:
     printf './sdk-python\n./host[build,zig]\n' | uv pip compile - --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package orchestrator-plugin-sdk --no-emit-package orchestrator-plugin-host --output-file requirements.lock
+    printf '' | uv pip compile - --group bench --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file benchmarks/requirements.lock
 
 # Remove what was built, and the environment
 clean:

@@ -2,7 +2,7 @@
 """Sets up everything in `.venv` and runs a recipe of the Justfile there.
 
     python3 dev.py demo      builds the example plugins and runs them, natively and sandboxed
-    python3 dev.py test      passes the tests
+    python3 dev.py test      runs the tests; with --slow, the slow ones too
     python3 dev.py           lists what else there is to do
 
 Needs Python 3.11 or newer with its `venv` module, and a network for the first run. Takes what

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from hypothesis import settings
+from orchestrator_plugin_host import PluginBuildError
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
 from support.building import CACHE, EXAMPLES, built, plugin_folders, prepare
 
@@ -76,8 +77,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     some tests builds what it comes to need."""
     config = session.config
     of_all_tests = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if of_all_tests and not hasattr(config, "workerinput"):
-        anyio.run(prepare)
+    runs = not config.option.collectonly and not hasattr(config, "workerinput")
+    if of_all_tests and runs:
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        try:
+            anyio.run(prepare, terminal.write_line if terminal else print)
+        except PluginBuildError as error:
+            pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -281,7 +281,7 @@ async def test_more_vectors_than_allowed(plugins: Plugins) -> None:
     with pytest.raises(DocumentTooLargeError) as caught:
         await embedder.embed_texts(["a"] * 150)
     assert caught.value.limit == "document_out_bytes"
-    assert "gave a document of 1,2" in str(caught.value)
+    assert "returned a document of 1,2" in str(caught.value)
 
 
 # Dims.

@@ -897,7 +897,7 @@ async def test_an_answer_may_be_as_large_as_its_limit(bench: Bench) -> None:
     with pytest.raises(DocumentTooLargeError) as caught:
         await plugin.health_check()
     assert (caught.value.limit, caught.value.value) == ("document_out_bytes", len(most))
-    assert f"gave a document of {len(most) + 1:,} bytes" in str(caught.value)
+    assert f"returned a document of {len(most) + 1:,} bytes" in str(caught.value)
 
 
 async def test_more_calls_at_once_than_allowed(bench: Bench) -> None:

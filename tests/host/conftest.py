@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,15 @@ from orchestrator_plugin_host import HostSettings, LoadedPlugin, PluginHost
 from support.guests import Guest
 
 Load = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def no_garbage() -> Iterator[None]:
+    """No collection of all of the process's garbage falls into what is measured."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

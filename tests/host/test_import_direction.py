@@ -26,6 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "schemas": set(),
     "binary": {"errors"},
     "component_file": {"binary", "document_scan", "errors"},
+    "log_events": {"documents"},
     "limits": {"errors"},
     "operations": {
         "document_scan",
@@ -43,7 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "timing": set(),
     "config": set(),
     "budget": {"errors", "limits"},
-    "calls": {"budget", "documents", "errors", "limits", "reach", "timing"},
+    "calls": {"budget", "documents", "errors", "limits", "log_events", "reach", "timing"},
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
     "capabilities": {
@@ -67,6 +68,7 @@ LAYERS: dict[str, set[str]] = {
         "documents",
         "errors",
         "limits",
+        "log_events",
         "operations",
         "payload_text",
         "pieces",

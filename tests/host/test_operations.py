@@ -244,6 +244,7 @@ def expected(outcome: str | None) -> Iterator[None]:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.usefixtures("no_garbage")
 def test_what_a_hostile_answer_costs(name: str, form: Form) -> None:
     """At most 20 ms of the processor at a time, with a margin of three, and besides the payload at
     most four times the document's bytes and 8 MB."""

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from orchestrator_plugin_host import payload_text
-from orchestrator_plugin_host.payload_text import DocumentSizeError, document_of, text_of
+from orchestrator_plugin_host.payload_text import (
+    DocumentSizeError,
+    document_of,
+    message_of,
+    text_of,
+)
 from orchestrator_plugin_host.pieces import at_once
 from orchestrator_plugin_sdk import DocumentError
 from orchestrator_plugin_sdk.payload import from_text, to_text
@@ -60,6 +65,20 @@ def test_it_agrees_about_any_text(form: Form, text: str) -> None:
     assert outcome(lambda: at_once(document_of(form, text.encode(), PLENTY))) == expected
 
 
+def test_a_list_of_bytes_is_its_document() -> None:
+    assert at_once(document_of("bytes", memoryview(b"abc"), 3)) == b"abc"
+    with pytest.raises(DocumentSizeError):
+        at_once(document_of("bytes", b"abc", 2))
+    with pytest.raises(DocumentError, match="of no form that there is"):
+        at_once(document_of("hex", b"00", 2))
+
+
+@given(st.text(max_size=20), st.integers(0, 12))
+def test_a_message_is_cut(text: str, most: int) -> None:
+    assert message_of(text.encode(), most) == text[:most]
+    assert message_of(memoryview(text.encode() + b"\xff"), 100) == text
+
+
 @given(st.binary(max_size=40))
 def test_bytes_that_are_not_utf8_are_refused_with_few_words(data: bytes) -> None:
     try:
@@ -78,7 +97,7 @@ def test_the_error_of_a_large_text_is_short() -> None:
 def test_what_is_too_large_is_not_converted() -> None:
     for form, text in (("latin1", b"\xff" * 100), ("base64", b"?" * 100)):  # valid in neither
         with pytest.raises(DocumentSizeError):
-            next(document_of(form, text, 10))  # type: ignore[arg-type]
+            next(document_of(form, text, 10))
 
 
 @FORMS

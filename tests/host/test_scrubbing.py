@@ -82,3 +82,38 @@ def test_a_long_value_costs_no_more_than_a_few_times_its_length() -> None:
         tracemalloc.stop()
     assert told + stream.end() == SCRUBBED.encode()
     assert most < 64 * 1024 * 1024
+
+
+LONG = "sk-" + "0123456789" * 4
+
+
+@given(VALUES, BODIES, st.integers(0, 60))
+@example([LONG], f"a {LONG} b", 30)
+@example(["secret1", "secret1-and-more"], "a secret1-and-more", 10)
+def test_the_beginning_of_a_text_has_no_value_and_no_beginning_of_one(
+    values: list[str], text: str, length: int
+) -> None:
+    scrubber = Scrubber(values)
+    cut = scrubber.beginning(text, length)
+    assert len(cut) <= length
+    # What is kept of it is what would be kept of the whole: of a value that is cut, nothing.
+    assert scrubber.text(text).startswith(cut)
+
+
+def test_the_beginning_of_a_huge_text_costs_no_more_than_itself() -> None:
+    text = (LONG[:-1] + "x") * 200_000 + LONG
+    scrubber = Scrubber([LONG])
+    tracemalloc.start()
+    try:
+        assert scrubber.beginning(text, 1_000) == text[:1_000][: len(text[:1_000]) // 43 * 43]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000
+
+
+def test_a_megabyte_of_values_is_scrubbed_too() -> None:
+    scrubber = Scrubber(["abcdef", "abcdefgh"])
+    for text in ("abcdef " * 9_000 + "x" * 10_000, "abcdefgh" * 9_000, "abcdef" * 200_000):
+        assert "abcdef" not in scrubber.text(text)
+        assert SCRUBBED in scrubber.text(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -34,7 +35,7 @@ def built(folder: Path) -> Path:
     Of several processes that ask at once, one builds and the others wait. A source that changes
     during a run counts in the next one.
     """
-    target = BUILD / "components" / f"{read_project(folder).manifest.name}.wasm"
+    target = _target(folder)
     if _is_current(target, folder):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,13 +56,15 @@ def plugin_folders() -> list[Path]:
     return sorted(folder for folder in found if folder.name not in NATIVE_ONLY)
 
 
-async def prepare() -> None:
-    """Builds all components, and compiles them into the cache of the tests, on all cores.
-
-    What is there already costs a fraction of a second.
-    """
+async def prepare(say: Callable[[str], object]) -> None:
+    """Builds all components, and compiles them into the cache of the tests, on all cores. `say` is
+    told if that takes a while."""
+    folders = plugin_folders()
+    stale = [folder for folder in folders if not _is_current(_target(folder), folder)]
+    if stale:
+        say(f"building {len(stale)} components: up to half a minute each …")
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        components = list(pool.map(built, plugin_folders()))
+        components = list(pool.map(built, folders))
     async with (
         PluginHost(HostSettings(cache_directory=CACHE)) as host,
         create_task_group() as group,
@@ -69,6 +72,10 @@ async def prepare() -> None:
         for component in components:
             # Whether a plugin starts with an empty config is not the point: it is compiled by then.
             group.start_soon(host.safe_load, component)
+
+
+def _target(folder: Path) -> Path:
+    return BUILD / "components" / f"{read_project(folder).manifest.name}.wasm"
 
 
 def _is_current(target: Path, folder: Path) -> bool:

@@ -39,7 +39,7 @@ from .reach import NO_REACH, Reach
 from .timing import Stopwatch, call_soon
 
 ABORT_GRACE_SECONDS: Final = 0.01
-"""How long an aborted plugin may take to stop by itself."""
+"""How long a plugin may take to stop by itself, after an abort or a cancellation."""
 
 MOMENT_SECONDS: Final = 0.03
 """What a plugin gets to tidy up in, all in all, when its call has no time left."""
@@ -54,7 +54,7 @@ class Call(CallBudget):
     """The state of one call. Its clock runs from when it is made, but where `pause` stops it."""
 
     __slots__ = (
-        "_aborted_at", "_hosted", "_id", "_left", "_moment_ends", "_queued", "_resumed_at",
+        "_given_up_at", "_hosted", "_id", "_left", "_moment_ends", "_queued", "_resumed_at",
         "_step", "_step_left", "context", "fuelled", "host_error", "operation", "reach",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class Call(CallBudget):
         self._queued: Stopwatch | None = None
         self._hosted: Stopwatch | None = None
         self._resumed_at: float | None = time.monotonic()
-        self._aborted_at: float | None = None
+        self._given_up_at: float | None = None
         self._moment_ends: float | None = None
         self.reach = reach.open(self)
 
@@ -164,15 +164,17 @@ class Call(CallBudget):
 
     @property
     def interrupted(self) -> bool:
-        """Whether the caller has given up, or time has run out."""
-        return self.context.abort_signal.aborted or self.left() <= 0
+        """Whether the caller has given up, or time has run out: what a plugin is told."""
+        given_up = self._given_up_at is not None or self.context.abort_signal.aborted
+        return given_up or self.left() <= 0
 
     @property
     def grace(self) -> float:
-        """Seconds that an aborted plugin may still take to stop by itself."""
-        if self._aborted_at is None:
-            self._aborted_at = time.monotonic()
-        return min(self._aborted_at + ABORT_GRACE_SECONDS - time.monotonic(), self.left())
+        """Seconds that a plugin may still take to stop by itself, of a call that is given up. They
+        count from when this is first asked for."""
+        if self._given_up_at is None:
+            self._given_up_at = time.monotonic()
+        return min(self._given_up_at + ABORT_GRACE_SECONDS - time.monotonic(), self.left())
 
     def check(self) -> None:
         """Raises why the call must end, if it must."""

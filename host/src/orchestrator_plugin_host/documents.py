@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgpack
 from orchestrator_plugin_sdk import DocumentError, Problem, to_document
 from orchestrator_plugin_sdk import unpack as unpack_as_guests_do
+from orchestrator_plugin_sdk.codec import MAX_DEPTH
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -105,11 +106,10 @@ def unpack(data: bytes, most_bytes: int, most_values: int) -> Any:
     Raises `DocumentSizeError`, `TooManyValuesError`, or `DocumentError` for what the rules of
     documents forbid.
     """
-    if len(data) <= _SMALL and len(data) <= most_values and len(data) * _WIDE <= most_bytes:
-        document = _small(data)
-        if document is not _UNSURE:
-            return document
-    return at_once(unpack_pieces(data, most_bytes, most_values))
+    document = _small(data, most_bytes, most_values)
+    if document is _UNSURE:
+        document = at_once(_large(data, most_bytes, most_values))
+    return document
 
 
 def unpack_pieces(data: bytes, most_bytes: int, most_values: int) -> Pieces[Any]:
@@ -118,6 +118,13 @@ def unpack_pieces(data: bytes, most_bytes: int, most_values: int) -> Pieces[Any]
     Within 16 MiB and 50,000 values each takes some 10 ms at most, and what is held besides `data`
     is no more than three times its bytes, and 8 MB.
     """
+    document = _small(data, most_bytes, most_values)
+    if document is _UNSURE:
+        document = yield from _large(data, most_bytes, most_values)
+    return document
+
+
+def _large(data: bytes, most_bytes: int, most_values: int) -> Pieces[Any]:
     size = len(data)
     if size > most_bytes:
         raise DocumentSizeError(size)
@@ -158,14 +165,17 @@ class _Entries:
 _UNSURE: Final = object()
 
 
-def _small(data: bytes) -> Any:
+def _small(data: bytes, most_bytes: int, most_values: int) -> Any:
     """A small document in the form that MessagePack's writers have; `_UNSURE` of any other.
 
     What is written again exactly as it was read has no key twice. It nests no deeper than it has
     bytes that may begin a list or map, and without a byte that may begin binary, keys are strings.
     """
+    size = len(data)
+    if size > _SMALL or size > most_values or size * _WIDE > most_bytes:
+        return _UNSURE
     marks = data.translate(None, _NEITHER)
-    if len(marks) > 64 or marks.translate(None, _CONTAINERS):
+    if len(marks) > MAX_DEPTH or marks.translate(None, _CONTAINERS):
         return _UNSURE
     try:
         document = msgpack.unpackb(data, max_array_len=_SMALL_LENGTH, max_map_len=_SMALL_LENGTH)

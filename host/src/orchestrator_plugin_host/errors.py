@@ -41,6 +41,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # From the modules, not the package: a worker process imports this one, and none of the rest.
@@ -232,8 +233,10 @@ class CallTimes:
 
 
 class DeadlineExceededError(LimitExceededError):
-    """A call took too long. `times` says where the time went; of a stream, `arrived` is what had
-    come until then."""
+    """A call took too long. `times` says where the time went.
+
+    `put_together`, of a stream, makes what had come until then: see `arrived`.
+    """
 
     def __init__(
         self,
@@ -248,7 +251,13 @@ class DeadlineExceededError(LimitExceededError):
     ) -> None:
         super().__init__(plugin, limit, value, unit, what, remedy=remedy)
         self.times = times or CallTimes()
-        self.arrived: ModelResponse | None = None
+        self.put_together: Callable[[], ModelResponse] | None = None
+
+    @property
+    def arrived(self) -> ModelResponse | None:
+        """Of a stream, what had come until the deadline. Put together when it is asked for, so
+        that nobody hears later of a deadline because much had come."""
+        return None if self.put_together is None else self.put_together()
 
 
 class FirstEventTimeoutError(DeadlineExceededError):

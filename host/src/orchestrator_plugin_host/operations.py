@@ -30,7 +30,7 @@ from .document_types import serializer, validator
 from .documents import invalid, unpack, unpack_pieces
 from .errors import DocumentTooLargeError, PluginError, PluginInputError, PluginOutputError
 from .limits import UNITS, Limits
-from .payload_text import DocumentSizeError, TextForm, document_of
+from .payload_text import DocumentSizeError, document_of
 from .pieces import Pieces, at_once
 
 LARGE: Final = 512 * 1024
@@ -39,6 +39,7 @@ LARGE: Final = 512 * 1024
 
 _UNWRITABLE: Final = (
     PydanticSerializationError,
+    AttributeError,  # of another type's value
     TypeError,
     ValueError,
     OverflowError,
@@ -129,10 +130,7 @@ class OperationCodec:
         if form == "base64" or len(data) > LARGE:
             return at_once(self.decode_pieces(form, data))
         if form == "bytes":
-            try:
-                return self.read(self._plain(data))
-            except DocumentError as error:
-                raise self._fault(error) from None
+            return self.read(bytes(data))
         if isinstance(data, bytes) and data.isascii():
             return self.read(data)
         try:
@@ -174,7 +172,7 @@ class OperationCodec:
         than it needs it, nor should the caller."""
         limits = self._limits
         try:
-            document = yield from self._bytes_of(form, data)
+            document = yield from document_of(form, data, limits.document_out_bytes)
             del data
             yield
             plain = yield from unpack_pieces(
@@ -185,17 +183,6 @@ class OperationCodec:
         del document
         yield
         return self.accept(plain)
-
-    def _bytes_of(self, form: str, data: bytes | memoryview) -> Pieces[bytes]:
-        if form == "bytes":
-            return self._plain(data)
-        text_form: TextForm = "latin1" if form == "latin1" else "base64"
-        return (yield from document_of(text_form, data, self._limits.document_out_bytes))
-
-    def _plain(self, data: bytes | memoryview) -> bytes:
-        if len(data) > self._limits.document_out_bytes:
-            raise DocumentSizeError(len(data))
-        return bytes(data)
 
     def _fault(self, error: DocumentError) -> PluginError:
         """The error of an answer that could not be read."""

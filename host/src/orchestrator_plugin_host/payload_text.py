@@ -1,13 +1,15 @@
-"""The text forms of a payload as UTF-8, made and read in pieces.
+"""Payloads in their text forms, as UTF-8, made and read in pieces.
 
 wasmtime moves a string as a block of UTF-8, and that is what is converted here: a Python `str` of
-megabytes is never made. `orchestrator_plugin_sdk.payload` says what the forms are, and chooses one.
+megabytes is never made, nor a second copy of one: `BytesIO` grows in place and hands out what it
+has. `orchestrator_plugin_sdk.payload` says what the forms are, and chooses one.
 """
 
 from __future__ import annotations
 
 import binascii
 from collections.abc import Collection
+from io import BytesIO
 from typing import Final, Literal
 
 from orchestrator_plugin_sdk import DocumentError, PayloadEncoding
@@ -47,51 +49,62 @@ def text_of(form: TextForm, document: bytes) -> Pieces[bytes]:
     """A document in a text form, as UTF-8."""
     if form == "latin1" and document.isascii():
         return document
-    made = []
+    made = BytesIO()
     for at in range(0, len(document), _PIECE):
         piece = document[at : at + _PIECE]
         if form == "latin1":
-            made.append(piece.decode("latin-1").encode("utf-8"))
+            made.write(piece.decode("latin-1").encode("utf-8"))
         else:
-            made.append(binascii.b2a_base64(piece, newline=False))
+            made.write(binascii.b2a_base64(piece, newline=False))
         yield
-    return made[0] if len(made) == 1 else b"".join(made)
+    return made.getvalue()
 
 
-def document_of(form: TextForm, text: bytes | memoryview, most: int) -> Pieces[bytes]:
-    """The document of a text form, given as UTF-8, of at most `most` bytes.
+def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]:
+    """The document of a payload: its form, and its bytes, which are UTF-8 of the text forms. It may
+    have at most `most` bytes.
 
-    Raises `DocumentSizeError`, or `DocumentError` for text that is not of that form.
+    Raises `DocumentSizeError`, or `DocumentError` for what is not of that form.
     """
     try:
         if form == "latin1":
-            return (yield from _of_latin1(text, most))
-        return (yield from _of_base64(text, most))
+            return (yield from _of_latin1(data, most))
+        if form == "base64":
+            return (yield from _of_base64(data, most))
     except (UnicodeError, binascii.Error, ValueError) as error:
         reason = str(error)
         if isinstance(error, UnicodeError):  # whose own words may repeat all of the text
             reason = error.reason if hasattr(error, "reason") else "not UTF-8"
         raise DocumentError(f"the payload is not valid {form}: {reason}") from None
+    if form != "bytes":
+        raise DocumentError("the payload is of no form that there is")
+    if len(data) > most:
+        raise DocumentSizeError(len(data))
+    return bytes(data)
+
+
+def message_of(text: bytes | memoryview, most: int = 4096) -> str:
+    """What a plugin says in an error, given as UTF-8: as many characters of it. The rest is not
+    decoded."""
+    return str(text[: most * 4], "utf-8", "ignore")[:most]
 
 
 def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     size = len(text)
     if size > 2 * most:
         raise DocumentSizeError((size + 1) // 2)
-    made = []
-    found = at = 0
+    made = BytesIO()
+    at = 0
     while at < size:
         end = min(at + _PIECE, size)
         if end < size and text[end] & 0xC0 == 0x80:  # the second byte of a character
             end -= 1
-        piece = str(text[at:end], "utf-8").encode("latin-1")
-        made.append(piece)
-        found += len(piece)
-        if found > most:
-            raise DocumentSizeError(found)
+        made.write(str(text[at:end], "utf-8").encode("latin-1"))
+        if made.tell() > most:
+            raise DocumentSizeError(made.tell())
         at = end
         yield
-    return made[0] if len(made) == 1 else b"".join(made)
+    return made.getvalue()
 
 
 def _of_base64(text: bytes | memoryview, most: int) -> Pieces[bytes]:
@@ -101,11 +114,11 @@ def _of_base64(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     size = len(text) // 4 * 3 - end.count(b"=")
     if size > most:
         raise DocumentSizeError(size)
-    made = []
+    made = BytesIO()
     for at in range(0, len(text), _PIECE):
         piece = text[at : at + _PIECE]
         if at + _PIECE < len(text) and piece[-1] == ord("="):
             raise ValueError("there is padding in its middle")
-        made.append(binascii.a2b_base64(piece, strict_mode=True))
+        made.write(binascii.a2b_base64(piece, strict_mode=True))
         yield
-    return made[0] if len(made) == 1 else b"".join(made)
+    return made.getvalue()

@@ -1,6 +1,6 @@
 """The three forms of a payload, and which one to send.
 
-What each costs, measured, is in the architecture page of the documentation.
+What each costs, measured, is in the performance page of the documentation.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.sandbox.code import StoredCode
 from orchestrator_plugin_host.sandbox.inprocess import InProcessInstance, Sandbox
 from orchestrator_plugin_host.sandbox.instance import Instance
-from orchestrator_plugin_host.sandbox.processes import ProcessInstance, ReadyWorker
+from orchestrator_plugin_host.sandbox.processes import ProcessInstance
 from orchestrator_plugin_host.sandbox.values import Ok
+from orchestrator_plugin_host.sandbox.workers import ReadyWorker
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import AbortController, PluginContext
 from orchestrator_plugin_sdk.contract import KINDS

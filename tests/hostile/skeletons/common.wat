@@ -9,9 +9,13 @@
 {{abort}}
 {{clock}}
 {{random}}
+{{http import}}
+{{files import}}
 {{imports}}
 {{libc module}}
 {{lowered}}
+{{http lowered}}
+{{files lowered}}
 {{before main}}
   (core module $main
 {{helpers}}
@@ -25,6 +29,8 @@
       (export "emit" (func $emit)) (export "is-aborted" (func $is_aborted))
       (export "wall-now" (func $wall_now)) (export "monotonic-now" (func $monotonic_now))
       (export "sleep" (func $sleep)) (export "get-bytes" (func $get_bytes))
+      {{http functions}}
+      {{files functions}}
       {{host functions}}))))
 {{after main}}
 {{lifecycle lifts}}
@@ -139,6 +145,8 @@
     (import "host" "monotonic-now" (func $monotonic_now (result i64)))
     (import "host" "sleep" (func $sleep (param i64)))
     (import "host" "get-bytes" (func $get_bytes (param i32 i32)))
+    {{http helper imports}}
+    {{files helper imports}}
     {{helper imports}}
     ;; A result lies at 1024: its discriminant there, its value at 1032.
     (func $ok_unit (result i32) (i32.store8 (i32.const 1024) (i32.const 0)) (i32.const 1024))
@@ -194,6 +202,48 @@
         (local.set $value (i32.div_u (local.get $value) (i32.const 10)))
         (br_if $digit (i32.gt_u (local.get $at) (i32.const 3079))))
       (call $ok_bytes (i32.const 3072) (i32.const 17)))
+    ;; Writes so many copies of what lies at `from`, one after the other, and gives where they end.
+    (func $repeat (param $to i32) (param $from i32) (param $size i32) (param $times i32)
+      (result i32) (local $done i32) (local $all i32)
+      (local.set $all (i32.mul (local.get $size) (local.get $times)))
+      (memory.copy (local.get $to) (local.get $from) (local.get $size))
+      (local.set $done (local.get $size))
+      (block $whole (loop $double
+        (br_if $whole (i32.gt_u (i32.shl (local.get $done) (i32.const 1)) (local.get $all)))
+        (memory.copy (i32.add (local.get $to) (local.get $done)) (local.get $to)
+          (local.get $done))
+        (local.set $done (i32.shl (local.get $done) (i32.const 1)))
+        (br $double)))
+      (memory.copy (i32.add (local.get $to) (local.get $done)) (local.get $to)
+        (i32.sub (local.get $all) (local.get $done)))
+      (i32.add (local.get $to) (local.get $all)))
+    ;; Gives an error as it came from an import, whose answer lies at 1280.
+    (func $pass_on (result i32)
+      (memory.copy (i32.const 1024) (i32.const 1280) (i32.const 40)) (i32.const 1024))
+    {{http helpers}}
+    {{files helpers}}
+
+;;@ http import
+;; Those of `http.wat`, where a case imports it; and so on.
+
+;;@ http lowered
+
+;;@ http functions
+
+;;@ http helper imports
+
+;;@ http helpers
+
+;;@ files import
+;; Those of `files.wat`, where a case imports it; and so on.
+
+;;@ files lowered
+
+;;@ files functions
+
+;;@ files helper imports
+
+;;@ files helpers
 
 ;;@ documents
     (data (i32.const 2048) "\81\a7healthy\c3")

@@ -7,7 +7,6 @@ else ever sees what it returns.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,35 +54,27 @@ class Attempt:
     json_secrets: frozenset[str] = frozenset()
 
 
-def asked_target(request: HttpRequest, max_head_bytes: int) -> Target:
-    """Where a request goes. Measures the rest of its head, and looks at nothing else of it.
-
-    Raises `PluginCallError` for what is no request.
-    """
-    if request.method not in METHODS:  # what a denial repeats, an operator may copy into a policy
-        raise _invalid(f"the method {request.method[:20]!r} is none of {', '.join(METHODS)}")
+def head_bytes(request: HttpRequest, enough: int) -> int:
+    """Bytes of the names and values of a request's headers and query; or, if they are more than
+    `enough`, some number above that. Looks at nothing else. Raises `PluginCallError`."""
     if len(request.headers) > _MAX_HEADERS:
         raise _invalid(f"a request has at most {_MAX_HEADERS} headers")
     if len(request.query) > _MAX_PARAMETERS:
         raise _invalid(f"a request has at most {_MAX_PARAMETERS:,} parameters of its query")
-    size = 0
-    for given in (*request.headers, *request.query):
-        if len(given) != 2:
-            raise _invalid("headers and query are pairs of a name and a value")
-        size += len(given[0]) + len(given[1])
-    if size <= max_head_bytes:  # in characters: now in bytes
-        size = sum(len(text.encode("utf-8", "surrogatepass")) for text in _texts(request))
-    if size > max_head_bytes:
-        raise _invalid(
-            f"the names and values of the request's headers and query have {size:,} bytes, they "
-            f"may have {max_head_bytes:,} (http_head_bytes)"
-        )
+    pairs = (*request.headers, *request.query)
+    if any(len(pair) != 2 for pair in pairs):
+        raise _invalid("headers and query are pairs of a name and a value")
+    characters = sum(len(name) + len(value) for name, value in pairs)
+    if characters > enough:  # what is not ASCII has more bytes
+        return characters
+    return sum(len(text.encode("utf-8", "surrogatepass")) for pair in pairs for text in pair)
+
+
+def asked_target(request: HttpRequest) -> Target:
+    """Where a request goes. Raises `PluginCallError` for what is no request."""
+    if request.method not in METHODS:  # what a denial repeats, an operator may copy into a policy
+        raise _invalid(f"the method {request.method[:20]!r} is none of {', '.join(METHODS)}")
     return _readable(request.url)
-
-
-def _texts(request: HttpRequest) -> Iterator[str]:
-    for given in (*request.headers, *request.query):
-        yield from given
 
 
 def attempt_of(request: HttpRequest, target: Target) -> Attempt:

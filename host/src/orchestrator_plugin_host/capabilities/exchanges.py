@@ -145,10 +145,7 @@ class Exchanges:
             for _, value in (*attempt.headers, *attempt.query)
             for name in secrets.in_text(value)
         ]
-        if sum(map(secrets.size_of, in_head)) > self._call.limits.http_head_bytes:
-            raise PluginCallError(
-                ErrorKind.INVALID_REQUEST, "the request's head has too many secrets in it"
-            )
+        self._budget.check_head(sum(map(secrets.size_of, in_head)))
         in_json, batches = set(), 0
         for text in texts(attempt.json):
             if text is None:

@@ -10,7 +10,7 @@ from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginError
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
 
 from ..calls import Call
-from .attempts import REDIRECTS, asked_target, attempt_of, redirected
+from .attempts import REDIRECTS, asked_target, attempt_of, head_bytes, redirected
 from .exchanges import Exchanges
 from .http_budget import HttpBudget
 from .http_plugin import PluginHttp
@@ -72,7 +72,8 @@ class OpenHttp:
         self._check_open()
         self._budget.count_request()
         until = time.monotonic() + self._call.limits.http_ms / 1000
-        target = asked_target(request, self._call.limits.http_head_bytes)
+        self._budget.check_head(head_bytes(request, self._call.limits.http_head_bytes))
+        target = asked_target(request)
         self._exchanges.check(request.method, target)
         attempt = attempt_of(request, target)
         for hop in range(_MAX_REDIRECTS + 1):

@@ -64,6 +64,11 @@ class HttpBudget:
         finally:
             self._under_way -= 1
 
+    def check_head(self, size: int) -> None:
+        """Raises for a request whose headers and query have so many bytes, if it is too many."""
+        if size > self._call.limits.http_head_bytes:
+            raise self._limit("http_head_bytes", f"sent a head of {size:,} bytes or more by HTTP")
+
     def check_up(self, size: int) -> None:
         """Raises for a request that sends so many bytes, if it is too many."""
         if self._up + size > self._call.limits.http_up_bytes:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator_plugin_sdk import PayloadEncoding
+if TYPE_CHECKING:  # who loads no plugin that reaches anything does without all of it
+    from orchestrator_plugin_sdk import PayloadEncoding
 
-from ..admission import AdmittedPlugin
-from ..audit import PluginAudit
-from ..calls import Call
-from .files import AwaitedFiles, OpenFiles, PluginFiles
-from .http import OpenHttp
-from .http_plugin import PluginHttp
-from .secrets import Secrets
+    from ..admission import AdmittedPlugin
+    from ..audit import PluginAudit
+    from ..calls import Call
+    from .files import AwaitedFiles, OpenFiles, PluginFiles
+    from .http import OpenHttp
+    from .http_plugin import PluginHttp
+    from .secrets import Secrets
 
 _NOTHING_USED: Final[Mapping[str, int]] = {
     "requests": 0, "up_bytes": 0, "down_bytes": 0, "read_bytes": 0, "written_bytes": 0,
@@ -70,6 +71,8 @@ class CallReach:
     def http(self) -> OpenHttp:
         """As `reach.CallReach` says."""
         if self._http is None:
+            from .http import OpenHttp
+
             self._http = OpenHttp(self._plugin.http, self._call)
         return self._http
 
@@ -77,6 +80,8 @@ class CallReach:
     def files(self) -> AwaitedFiles:
         """As `reach.CallReach` says."""
         if self._awaited is None:
+            from .files import AwaitedFiles
+
             plugin = self._plugin
             self._files = plugin.files.open(partial(plugin.audit.files, self._call))
             self._awaited = AwaitedFiles(self._files)

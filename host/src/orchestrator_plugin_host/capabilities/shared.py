@@ -5,29 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..admission import AdmittedPlugin
-from ..audit import AuditLog, PluginAudit
-from ..component_file import ComponentFile
-from ..config import check_config
-from ..policy import FolderQuota
-from ..settings import HostSettings
-from .files import DataFolders, PluginFiles, Removals
-from .http_plugin import PluginHttp
-from .messages import WireError
-from .observing import Observations
 from .pace import Turns
-from .reach import PluginReach
-from .resolving import Resolver
-from .secrets import bind
 from .workers import Workers
 
 if TYPE_CHECKING:
     import ssl
+    from tempfile import TemporaryDirectory
+
+    from ..admission import AdmittedPlugin
+    from ..audit import AuditLog
+    from ..settings import HostSettings
+    from .files import DataFolders, PluginFiles, Removals
+    from .observing import Observations
+    from .reach import PluginReach
+    from .resolving import Resolver
 
 
 class SharedReach:
@@ -42,8 +37,8 @@ class SharedReach:
         self._settings = settings
         self._resolver = resolver
         self._observations = observations
-        self._data_folders = DataFolders(settings.data_directory)
-        self._removals = Removals()
+        self._data_folders: DataFolders | None = None
+        self._removals: Removals | None = None
         self._turns = Turns()
         self._tls: ssl.SSLContext | None = None
         self._reading_tls = anyio.Lock()
@@ -56,6 +51,8 @@ class SharedReach:
         self._turns, self._reading_tls = Turns(), anyio.Lock()
         self._readers = Workers("orchestrator-plugin-certificates", 1)
         if self._settings.audit_file is not None:
+            from ..audit import AuditLog
+
             self._audit = AuditLog(self._settings.audit_file)
 
     async def close(self) -> None:
@@ -66,7 +63,8 @@ class SharedReach:
             if audit is not None:
                 await anyio.to_thread.run_sync(audit.close)
         finally:
-            await anyio.to_thread.run_sync(self._removals.close)
+            if self._removals is not None:
+                await anyio.to_thread.run_sync(self._removals.close)
             if scratch is not None:
                 await anyio.to_thread.run_sync(scratch.cleanup)
 
@@ -78,6 +76,14 @@ class SharedReach:
         Raises `PluginValidationError` for a config that does not fit, `PluginRefusedError`,
         `SecretError` or `FilesError`.
         """
+        # Here and below, so that importing the host does not import all of it.
+        from ..audit import PluginAudit
+        from ..component_file import ComponentFile
+        from ..config import check_config
+        from .http_plugin import PluginHttp
+        from .reach import PluginReach
+        from .secrets import bind
+
         check_config(admitted.manifest, config)
         secrets, given = await anyio.to_thread.run_sync(
             bind, admitted.manifest, admitted.policy, config
@@ -98,9 +104,19 @@ class SharedReach:
             self._turns,
             self._observations,
         )
+        if admitted.manifest.http or self._observations is not None:
+            # Now, so that no call waits for it.
+            await anyio.to_thread.run_sync(_import_http)
         return PluginReach(admitted, http, await self._files(admitted), secrets, audit), given
 
     async def _files(self, admitted: AdmittedPlugin) -> PluginFiles:
+        from ..policy import FolderQuota
+        from .files import DataFolders, PluginFiles, Removals
+
+        if self._data_folders is None:
+            self._data_folders = DataFolders(self._settings.data_directory)
+        if self._removals is None:
+            self._removals = Removals()
         name, asked, granted = (
             admitted.manifest.name,
             admitted.manifest.files,
@@ -127,6 +143,8 @@ class SharedReach:
         if self._settings.artifacts_directory is not None:
             return self._settings.artifacts_directory
         if self._scratch is None:
+            from tempfile import TemporaryDirectory
+
             self._scratch = TemporaryDirectory(prefix="orchestrator-plugins-")
         return Path(self._scratch.name)
 
@@ -139,11 +157,16 @@ class SharedReach:
         return self._tls
 
 
+def _import_http() -> None:
+    from . import http, wire  # noqa: F401  # they are kept by the interpreter
+
+
 def _read_tls(ca_file: Path | None) -> ssl.SSLContext:
-    # Here, so that a host whose plugins make no such requests does without them.
     import ssl
 
     import certifi
+
+    from .messages import WireError
 
     try:
         made = ssl.create_default_context(cafile=str(ca_file or certifi.where()))

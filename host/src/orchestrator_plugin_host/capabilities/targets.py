@@ -82,6 +82,8 @@ def read_target(url: str) -> Target:
 def redirect_target(before: Target, location: str) -> Target:
     """Where a `Location` leads, from where it was sent. Read by the same rules, and by no other
     parser before. Raises `TargetError`."""
+    if len(location) > _MAX_URL:
+        raise TargetError(f"the URL has {len(location):,} characters, it may have {_MAX_URL:,}")
     if _SCHEME.match(location):
         return read_target(location)
     if location.startswith("//"):

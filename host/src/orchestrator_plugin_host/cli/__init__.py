@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from orchestrator_plugin_sdk.version import PACKAGE, PACKAGE_VERSION
 
+from .bench import bench as _bench
 from .build import build as _build
 from .cache import cache as _cache
 from .call import call as _call
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for _command in (_demo, _build, _inspect, _call, _hostile):
+for _command in (_demo, _build, _inspect, _call, _bench, _hostile):
     app.command()(_command)
 app.add_typer(_cache, name="cache")
 app.add_typer(_policy, name="policy")

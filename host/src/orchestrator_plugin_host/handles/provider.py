@@ -35,8 +35,10 @@ class ResponseStream(PluginStream[StreamEvent]):
 
     @property
     def response(self) -> ModelResponse:
-        """What has arrived so far, as `generate` would give it: whole once the stream has ended,
-        and whatever there was if it broke off."""
+        """What has arrived so far, as `generate` would return it: whole once the stream has ended,
+        and whatever there was if it broke off. Of text, as much as a document may have; of tool
+        calls, 1,000 and 262,144 characters of arguments: `metadata` say `incomplete` if there was
+        more."""
         return self._arrived.response()
 
 
@@ -96,7 +98,7 @@ class LoadedProvider(LoadedPlugin):
                         call.resume()
                         call.begin_step("idle_ms")
             except DeadlineExceededError as error:
-                error.arrived = arrived.response()
+                error.put_together = arrived.response
                 raise
         finally:
             self._leave()

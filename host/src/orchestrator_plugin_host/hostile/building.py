@@ -8,7 +8,7 @@ a piece. A text without such lines is a whole component (or whatever else) by it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,10 +33,12 @@ def read_pieces(text: str) -> dict[str, str]:
     }
 
 
-def skeleton(kind: PluginType, corpus: Path = CORPUS) -> dict[str, str]:
-    """The pieces of a well-behaved plugin of a kind."""
+def skeleton(
+    kind: PluginType, imports: Collection[str] = (), corpus: Path = CORPUS
+) -> dict[str, str]:
+    """The pieces of a well-behaved plugin of a kind, with further imports."""
     folder = corpus / "skeletons"
-    layers = ("common", "wasi", str(kind))
+    layers = ("common", "wasi", str(kind), *sorted(imports))
     return {
         name: piece
         for layer in layers
@@ -63,7 +65,7 @@ def text_of(case: Case, plugin: str) -> str:
     own = read_pieces(text)
     if not own:
         return text
-    pieces = skeleton(case.kind)
+    pieces = skeleton(case.kind, case.imports) | {"port": str(case.port)}
     unknown = own.keys() - pieces.keys() - set(_HOLE.findall(text))
     if unknown:
         raise CaseError(f"{case.id}: no skeleton has a place for {', '.join(sorted(unknown))}")
@@ -75,13 +77,16 @@ def text_of(case: Case, plugin: str) -> str:
 
 def build(case: Case, plugin: str) -> bytes:
     """The file of one of a case's guests. Raises `CaseError`."""
+    more = b"".join(piece.data() for piece in case.bytes)
+    if case.form == "binary":
+        return more
     text = text_of(case, plugin)
     if case.form == "text":
-        return text.encode()
+        return text.encode() + more
     data = _assemble(text, f"{case.id}: {plugin}.wat")
-    if case.form == "without manifest":
-        return data
-    return with_manifest(data, _manifest(case.kind, f"hostile-{plugin}", case.manifest))
+    if case.form == "component":
+        data = with_manifest(data, _manifest(case.kind, f"hostile-{plugin}", case.manifest))
+    return data + more
 
 
 def build_good() -> bytes:

@@ -11,8 +11,9 @@ from orchestrator_plugin_sdk import PluginType
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..limits import MIB, Limits, Positive
-from ..policy import WasiLevel
+from ..policy import Policy, WasiLevel
 from ..settings import PoolSettings, Tier
+from .server import Sent
 
 TIERS: Final[tuple[Tier, ...]] = ("in-process", "process")
 Operation = Literal[
@@ -33,6 +34,9 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 _LIMITS: Final[dict[str, Any]] = {"memory_bytes": 64 * MIB, "deadline_ms": 5_000}
 _PEAK_MB: Final = 200
 _LEFT_MB: Final = 32
+_GAP_MS: Final = 60
+_NEIGHBOUR_MS: Final = 250
+_PORT: Final = 10_000
 
 
 class CaseError(Exception):
@@ -85,6 +89,8 @@ class Step(Expected):
     """How often, one after the other; each time with the same outcome."""
     together: Positive = 1
     """How often at once."""
+    request_bytes: Positive | None = None
+    """How long the message is that `generate` and `stream` are given. Without it, a word."""
     take: Annotated[int, Field(ge=0)] | None = None
     """Of a stream: how many events to take before it is left. Without it, all."""
     in_process: Annotated[Expected | None, Field(alias="in-process")] = None
@@ -109,12 +115,34 @@ class Load(Expected):
 
 
 class Bounds(_Model):
-    """How many megabytes the host's process may grow by."""
+    """What a case may cost the host. Times are generous, so that a busy machine fails no case: what
+    they really are is in the report."""
 
     peak_mb: Positive | None = None
-    """At most, at any moment; without it, the plugin's memory and 200."""
+    """Megabytes that the host's process may grow by, at any moment; without it, the plugin's memory
+    and 200. On the tier `in-process`, `guest_mb` more."""
+    guest_mb: Annotated[int, Field(ge=0)] = 0
+    """Megabytes of its own memory that the guest touches."""
     left_mb: Positive = _LEFT_MB
-    """When the case's plugins have been shut down."""
+    """Megabytes that it may be larger by when the case's plugins have been shut down."""
+    gap_ms: Positive = _GAP_MS
+    """Milliseconds that the event loop may be held at once (`Gaps.held_ms`)."""
+    neighbour_ms: Positive = _NEIGHBOUR_MS
+    """Milliseconds that a call of the neighbour may take, or getting a thread of everyone's."""
+    overshoot_ms: Positive | None = None
+    """Milliseconds past its deadline that a step may end."""
+
+
+class Piece(_Model):
+    """Bytes of a file, repeated."""
+
+    hex: Annotated[str, Field(pattern="^( *[0-9a-f]{2})* *$")]
+    """The bytes in hexadecimal; spaces between them do not matter."""
+    times: Positive = 1
+
+    def data(self) -> bytes:
+        """All of them."""
+        return bytes.fromhex(self.hex) * self.times
 
 
 class CaseFile(_Model):
@@ -123,15 +151,25 @@ class CaseFile(_Model):
     about: Annotated[str, Field(min_length=10, max_length=160)]
     """What the guest tries, in a sentence."""
     kind: PluginType = PluginType.PROVIDER
-    form: Literal["component", "without manifest", "text"] = "component"
+    form: Literal["component", "without manifest", "text", "binary"] = "component"
     """How the file that is loaded is made of the text: assembled, with a manifest in it; without
-    one; or not assembled at all."""
+    one; not assembled at all; or of no text, but of `bytes` alone."""
+    bytes: tuple[Piece, ...] = ()
+    """What comes after that in the file."""
     plugins: Annotated[tuple[str, ...], Field(min_length=1)] = ("guest",)
     """The case's guests: `guest` is written in `guest.wat`."""
     manifest: dict[str, Any] = Field(default_factory=dict)
     """Fields of the manifest that are not the usual."""
     wasi: WasiLevel = "none"
     """What the operator's policy gives of WASI."""
+    policy: Policy = Field(default_factory=Policy)
+    """What else the operator's policy gives."""
+    imports: frozenset[Literal["http", "files"]] = frozenset()
+    """Interfaces that the guest imports besides those that every skeleton has."""
+    server: tuple[Sent, ...] = ()
+    """What a server on loopback sends. `{{port}}`, here and in the guest, is its port."""
+    neighbour: bool = False
+    """Whether another plugin is called all the time while the steps are played."""
     limits: Limits = Field(default_factory=lambda: Limits(**_LIMITS))
     pool: PoolSettings = Field(default_factory=PoolSettings)
     init_deadline_ms: Positive = 10_000
@@ -145,6 +183,12 @@ class CaseFile(_Model):
         if isinstance(data, dict) and isinstance(data.get("limits", {}), dict):
             return data | {"limits": _LIMITS | data.get("limits", {})}
         return data
+
+    @model_validator(mode="after")
+    def _bytes_make_sense(self) -> Self:
+        if self.form == "binary" and not self.bytes:
+            raise ValueError("a binary file is made of bytes, and there are none")
+        return self
 
     @model_validator(mode="after")
     def _steps_make_sense(self) -> Self:
@@ -162,24 +206,29 @@ class Case(CaseFile):
     family: str
     name: str
     folder: Path
+    port: int
+    """The port of the case's server, if it has one."""
 
     @property
     def id(self) -> str:
         """`family/name`."""
         return f"{self.family}/{self.name}"
 
-    @property
-    def peak_mb(self) -> int:
-        """How many megabytes the host's process may grow by at any moment."""
-        return self.bounds.peak_mb or self.limits.memory_bytes // MIB + _PEAK_MB
+    def peak_mb(self, tier: Tier) -> int:
+        """How many megabytes the host's process may grow by at any moment, on a tier."""
+        at_most = self.bounds.peak_mb or self.limits.memory_bytes // MIB + _PEAK_MB
+        return at_most + (self.bounds.guest_mb if tier == "in-process" else 0)
 
 
-def read_case(folder: Path) -> Case:
-    """The case in a folder. Raises `CaseError`."""
+def read_case(folder: Path, port: int = _PORT) -> Case:
+    """The case in a folder, whose server, if it has one, is at a port of five digits.
+
+    Raises `CaseError`.
+    """
     file = folder / "case.toml"
     where = f"{folder.parent.name}/{folder.name}"
     try:
-        found = tomllib.loads(file.read_text("utf-8"))
+        found = tomllib.loads(file.read_text("utf-8").replace("{{port}}", str(port)))
         checked = CaseFile.model_validate(found)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CaseError(f"{where}: {error}") from None
@@ -190,7 +239,7 @@ def read_case(folder: Path) -> Case:
         )
         raise CaseError(f"{where}: {faults}") from None
     own = {name: getattr(checked, name) for name in CaseFile.model_fields}
-    return Case(**own, family=folder.parent.name, name=folder.name, folder=folder)
+    return Case(**own, family=folder.parent.name, name=folder.name, folder=folder, port=port)
 
 
 def read_corpus(corpus: Path = CORPUS) -> tuple[Case, ...]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +21,12 @@ from orchestrator_plugin_sdk import PluginError
 from ..handles import LoadedPlugin, LoadedProvider
 from ..host import PluginHost
 from ..limits import Limits
-from ..policy import Policy
 from ..settings import HostSettings, Tier
 from .building import build, build_good
-from .cases import Case, Step, read_case
+from .cases import Case, Step
+from .heartbeat import BEAT_SECONDS, Gaps, Heartbeat
 from .memory import forget_peak, peak_mb, resident_mb, workers_peak_mb
+from .neighbour import calling
 from .report import Report, StepReport
 from .steps import Clock, judge, perform
 
@@ -45,8 +48,11 @@ class _Run:
             cache_directory=cache,
             init_deadline_ms=case.init_deadline_ms,
             tier=tier,
-            policy=Policy(wasi=case.wasi),
+            policy=case.policy.model_copy(update={"wasi": case.wasi}),
+            data_directory=folder / "data",
         )
+        self._heart = Heartbeat()
+        self._before = 0.0
         self._plugins: dict[str, LoadedPlugin] = {}
         self.report = Report()
 
@@ -56,49 +62,84 @@ class _Run:
         for plugin in self._case.plugins:
             (self._folder / f"{plugin}.wasm").write_bytes(build(self._case, plugin))
         host = PluginHost(self._settings)
-        async with host:
-            # A worker of its own is what a good plugin has on the tier `process`, and takes a while
-            # to start: there, one that is loaded after the case says more.
-            beside = self._tier == "in-process"
-            if beside:
-                good = await self._load_good(host)
-                await self._serve(good, "before the case")
-            before = resident_mb()
-            forget_peak()
-            for plugin in self._case.plugins:
-                await self._step(host, self._case.load.step(plugin))
-            for step in self._case.steps:
-                await self._step(host, step)
-            if beside:
-                await self._serve(good, "beside the case's plugins")
-            await self._part_with_plugins()
-            self.report.peak_mb = round(peak_mb() - before, 1)
-            self.report.left_mb = await self._left(before)
-            if beside:
+        async with self._heart.beating(), host:
+            good = await self._good_beside(host)
+            self.report.starting_ms = self._heart.gaps.held_ms
+            with self._heart.paused():
+                self._heart.gaps = Gaps()
+                self._before = resident_mb()
+                forget_peak()
+            async with AsyncExitStack() as meanwhile:
+                if self._case.neighbour and good is not None:
+                    await meanwhile.enter_async_context(
+                        calling(good, self._heart.clock, self.report)
+                    )
+                await self._play(host, good)
+            with self._heart.paused():
+                self._note_peak()
+            self.report.left_mb = await self._left()
+            if good is not None:
                 await self._serve(good, "after the case")
-            await self._serve(await self._load_good(host), "loaded after the case")
+            await self._serve(await self._load_good(host, self._tier), "loaded after the case")
+            self._heart.doing = "the host's end"
             clock = Clock()
-        self.report.closing_ms = clock.milliseconds()
+            await host.close()
+            self.report.closing_ms = clock.milliseconds()
+        self.report.heartbeat = self._heart.gaps
         self.report.worker_peak_mb = round(workers_peak_mb(), 1)
 
-    async def _load_good(self, host: PluginHost) -> LoadedProvider:
+    async def _play(self, host: PluginHost, good: LoadedProvider | None) -> None:
+        """Loads the case's plugins, plays the steps, and parts with the plugins."""
+        for plugin in self._case.plugins:
+            await self._step(host, self._case.load.step(plugin))
+        for step in self._case.steps:
+            await self._step(host, step)
+        if good is not None:
+            await self._serve(good, "beside the case's plugins")
+        self._heart.doing = "the plugins' end"
+        await self._part_with_plugins()
+
+    async def _good_beside(self, host: PluginHost) -> LoadedProvider | None:
+        """Has a good plugin served, so that the case does not wait for what a host does once, and
+        returns one that is served beside the case's.
+
+        On the tier `process` it has a worker of its own, which takes a while to start: there, only
+        if the case has a neighbour. What is loaded after the case says more.
+        """
+        good = await self._load_good(host, "in-process")
+        await self._serve(good, "before the case")
+        if self._tier == "in-process":
+            return good
+        await good.shutdown()
+        if not self._case.neighbour:
+            return None
+        good = await self._load_good(host, self._tier)
+        await self._serve(good, "before the case")
+        return good
+
+    async def _load_good(self, host: PluginHost, tier: Tier) -> LoadedProvider:
         # Not within the limits of the case, which may be tight.
         path = self._folder / "good.wasm"
         host.settings = self._settings.model_copy(update={"init_deadline_ms": _GOOD_SECONDS * 1000})
         try:
-            return await host.load(path, expect=LoadedProvider, limits=Limits())
+            return await host.load(path, expect=LoadedProvider, limits=Limits(), tier=tier)
         finally:
             host.settings = self._settings
 
-    async def _left(self, before: float) -> float:
+    async def _left(self) -> float:
         """How much larger the process stays. What a guest has that can't be stopped is freed when
         it comes back by itself: a moment is given for that."""
-        left = resident_mb() - before
-        with anyio.move_on_after(_SETTLING_SECONDS):
-            while left > self._case.bounds.left_mb:
-                await anyio.sleep(0.05)
-                left = resident_mb() - before
-        return round(left, 1)
+        ends = time.monotonic() + _SETTLING_SECONDS
+        while True:
+            with self._heart.paused():
+                left = resident_mb() - self._before
+            if left <= self._case.bounds.left_mb or time.monotonic() > ends:
+                return round(left, 1)
+            await anyio.sleep(0.05)
+
+    def _note_peak(self) -> None:
+        grown = round(peak_mb() - self._before, 1)
+        self.report.peak_mb = max(self.report.peak_mb, grown)
 
     async def _part_with_plugins(self) -> None:
         clock = Clock()
@@ -111,6 +152,13 @@ class _Run:
 
     async def _step(self, host: PluginHost, step: Step) -> None:
         """Plays a step, and notes the first time that it went wrong, or the slowest."""
+        self._heart.doing = step.do
+        try:
+            await self._times(host, step)
+        finally:
+            await anyio.sleep(2 * BEAT_SECONDS)  # what it held the event loop for is its own
+
+    async def _times(self, host: PluginHost, step: Step) -> None:
         slowest: StepReport | None = None
         for _ in range(step.times):
             one = await self._once(host, step)
@@ -126,7 +174,7 @@ class _Run:
         name = step.plugin or self._case.plugins[0]
         if step.do == "load":
             return await self._load(host, step, name)
-        events: list[Any] = []
+        events: Counter[str] = Counter()
         clock = Clock()
         outcome: Any
         if name not in self._plugins:
@@ -137,7 +185,13 @@ class _Run:
             except Exception as error:
                 outcome = error
         took = clock.milliseconds()
-        return judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
+        with self._heart.paused():
+            self._note_peak()
+            report = judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
+            if not isinstance(outcome, Exception):
+                outcome = None  # an answer is its caller's to free; an error frees what made it
+            forget_peak()
+        return report
 
     async def _load(self, host: PluginHost, step: Step, name: str) -> StepReport:
         # What a deadline ends is timed the second time: the first one has to compile.
@@ -153,10 +207,11 @@ class _Run:
             except Exception as error:
                 outcome = error
             took = clock.milliseconds()
-        return judge(step, self._tier, outcome, [], took, self._case.init_deadline_ms)
+        return judge(step, self._tier, outcome, Counter(), took, self._case.init_deadline_ms)
 
     async def _serve(self, good: LoadedProvider, when: str) -> None:
         """Has a good plugin do its work. Notes a problem if it can't."""
+        self._heart.doing = f"a good plugin's calls {when}"
         try:
             with anyio.fail_after(_GOOD_SECONDS):
                 answer = await good.generate({"messages": []})
@@ -185,9 +240,9 @@ def _watch(problems: list[str]) -> None:
     threading.excepthook = raised("a thread")
 
 
-def play(case: Path, tier: Tier, cache: Path, folder: Path) -> None:
-    """Plays the case that is in `case`, and writes `report.json` into `folder`. Once a process."""
-    run = _Run(read_case(case), tier, folder, cache)
+def play(case: Case, tier: Tier, cache: Path, folder: Path) -> None:
+    """Plays a case, and writes `report.json` into `folder`. Once a process."""
+    run = _Run(case, tier, folder, cache)
     _watch(run.report.problems)
     anyio.run(run.run)
     (folder / "report.json").write_text(run.report.model_dump_json())

@@ -8,6 +8,7 @@ death is the end of nothing else.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -82,8 +83,12 @@ class Forking:
 
 def main() -> None:
     """Forks a process for each case that is asked for. In that process, returns when it is over."""
-    from .child import play  # with all that it needs, once for all cases; not in the runner
+    # With all that they need, once for all cases; not in the runner.
+    from .cases import read_case
+    from .child import play
 
+    gc.collect()
+    gc.freeze()  # what was imported is not what a case's process is to spend its time on
     asking = Connection(int(sys.argv[1]))
     while True:
         try:
@@ -99,7 +104,8 @@ def main() -> None:
                 opened = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
                 os.dup2(opened, number)
                 os.close(opened)
-            play(Path(asked["case"]), asked["tier"], Path(asked["cache"]), folder)
+            case = read_case(Path(asked["case"]), asked["port"])
+            play(case, asked["tier"], Path(asked["cache"]), folder)
             return
         asking.send_bytes(str(pid).encode())
         _, status = os.waitpid(pid, 0)

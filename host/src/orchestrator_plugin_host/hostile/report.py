@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .heartbeat import Gaps
+
 
 class StepReport(BaseModel):
     """What became of a step. `problems` is empty if it is what was expected."""
@@ -35,5 +37,18 @@ class Report(BaseModel):
     """Milliseconds that it took to shut the case's plugins down."""
     closing_ms: float = 0
     """Milliseconds that it took to close the host."""
+    starting_ms: float = 0
+    """How long the event loop was held at once when the host was started, and loaded its first
+    plugin, which was a good one."""
+    heartbeat: Gaps = Field(default_factory=Gaps)
+    """How long the event loop was held afterwards, from before the case's plugins were loaded until
+    the host was closed."""
+    neighbour_ms: float | None = None
+    """Milliseconds from when the neighbour, if there is one, was to be called until it had answered
+    at most. As in `Gaps.held_ms`, without the time that is waited for a core."""
+    threads_ms: float | None = None
+    """The same until a thread of everyone's has been had, beside a neighbour."""
+    neighbour_calls: int = 0
+    """How often the neighbour was called."""
     problems: list[str] = Field(default_factory=list)
     """What went wrong besides the steps."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -21,6 +22,7 @@ _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "health_check": (),
     "shutdown": (),
     "generate": (_REQUEST,),
+    "stream": (_REQUEST,),
     "embed_texts": (["a"],),
     "upsert": ("repo", [{"id": "a", "vector": [1.0], "text": "a"}]),
     "query": ("repo", [1.0], 2),
@@ -31,8 +33,8 @@ _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
 _MAX_SHOWN: Final = 300
 
 
-async def perform(plugin: LoadedPlugin, step: Step, events: list[Any]) -> Any:
-    """Calls a plugin as a step says, and gives the answer; the events of a stream go into `events`.
+async def perform(plugin: LoadedPlugin, step: Step, events: Counter[str]) -> Any:
+    """Calls a plugin as a step says, and gives the answer; the events of a stream are counted.
 
     Of calls made together it gives the last one's answer. Raises what they raise.
     """
@@ -58,13 +60,16 @@ async def perform(plugin: LoadedPlugin, step: Step, events: list[Any]) -> Any:
     return answers[-1]
 
 
-async def _once(plugin: Any, step: Step, events: list[Any]) -> Any:
+async def _once(plugin: Any, step: Step, events: Counter[str]) -> Any:
+    arguments = _ARGUMENTS[step.do]
+    if step.request_bytes is not None:
+        arguments = ({"messages": [{"role": "user", "content": "x" * step.request_bytes}]},)
     if step.do != "stream":
-        return await getattr(plugin, step.do)(*_ARGUMENTS[step.do])
-    async with aclosing(plugin.stream(_REQUEST)) as stream:
-        while step.take is None or len(events) < step.take:
+        return await getattr(plugin, step.do)(*arguments)
+    async with aclosing(plugin.stream(*arguments)) as stream:
+        while step.take is None or events.total() < step.take:
             try:
-                events.append(await anext(stream))
+                events[(await anext(stream)).type] += 1
             except StopAsyncIteration:
                 break
     return None
@@ -85,7 +90,7 @@ def judge(
     step: Step,
     tier: Tier,
     outcome: Any,
-    events: list[Any],
+    events: Counter[str],
     took_ms: float,
     deadline_ms: int,
 ) -> StepReport:
@@ -100,7 +105,7 @@ def judge(
     return report
 
 
-def _problems(expected: Expected, outcome: Any, events: list[Any]) -> Any:
+def _problems(expected: Expected, outcome: Any, events: Counter[str]) -> Any:
     """What differs, one after the other."""
     if isinstance(outcome, BaseException):
         if type(outcome).__name__ != expected.error:
@@ -122,8 +127,8 @@ def _problems(expected: Expected, outcome: Any, events: list[Any]) -> Any:
             got = {key: got.get(key) for key in expected.answer}
         if got != expected.answer:
             yield f"expected the answer {expected.answer!r}, got {_cut(repr(got))}"
-    if expected.events is not None and len(events) != expected.events:
-        yield f"expected {expected.events} events, got {len(events)}"
+    if expected.events is not None and events.total() != expected.events:
+        yield f"expected {expected.events} events, got {events.total()}"
 
 
 def _told(expected: Expected) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import anyio
@@ -19,12 +19,12 @@ from ..timing import call_soon
 
 T = TypeVar("T")
 
-QUANTUM_SECONDS: Final = 0.02
+QUANTUM_SECONDS: Final = 0.005
 """How long a thread has one guest while others wait."""
 
 
-def _none() -> float:
-    return 0.0
+def _nothing(_: object) -> None:
+    return
 
 
 class Computing:
@@ -42,24 +42,33 @@ class Computing:
                 "make a PluginHost in each process"
             )
 
-    async def run(self, work: Callable[[], T], *, patience: Callable[[], float] = _none) -> T:
-        """What `work` returns, from a thread.
-
-        A cancellation waits for it for as many seconds as `patience` says then. After that `work`
-        must know by itself that nobody wants it any more.
-        """
+    def begun(self, work: Callable[[], T]) -> Future[T]:
+        """Work that a thread does once it is free. Raises `PluginClosedError` in a fork, and after
+        `close`."""
         self.check_process()
-        token, done = current_token(), anyio.Event()
-        future = self._threads.submit(work)
-        future.add_done_callback(lambda _: call_soon(token, done.set))
         try:
-            await done.wait()
+            return self._threads.submit(work)
+        except RuntimeError as error:
+            raise PluginClosedError(f"the host has been closed ({error})") from None
+
+    async def ended(self, work: Future[T]) -> T:
+        """What `begun` work returns or raises. Giving up the waiting for it does not end it: it can
+        be waited for again."""
+        token, done = current_token(), anyio.Event()
+        work.add_done_callback(lambda _: call_soon(token, done.set))
+        await done.wait()
+        return work.result()
+
+    async def run(self, function: Callable[[], T], discard: Callable[[T], object] = _nothing) -> T:
+        """What `function` returns, from a thread. Giving up does not wait for it: what it returns
+        then, if a thread has begun it, `discard` gets, in any thread."""
+        work = self.begun(function)
+        try:
+            return await self.ended(work)
         except BaseException:
-            if not future.cancel():  # a thread has begun it
-                with anyio.move_on_after(patience(), shield=True):
-                    await done.wait()
+            if not work.cancel():
+                work.add_done_callback(lambda ended: ended.exception() or discard(ended.result()))
             raise
-        return future.result()
 
     def soon(self, work: Callable[[], None]) -> None:
         """Does `work` in a thread, for nobody who waits for it."""

@@ -20,6 +20,7 @@ from ..calls import Call
 from ..documents import unpack_pieces, validate
 from ..errors import LimitExceededError, PluginOutputError
 from ..limits import Limits
+from ..payload_text import DocumentSizeError
 from ..pieces import in_turns
 from .linking import INTERFACES, BadArgumentError
 from .payloads import Payload, payload_bytes, received, refusal, sent
@@ -52,6 +53,8 @@ def _emit(call: Call, payload: Payload) -> None:
     try:
         document = payload_bytes(payload, call.limits.log_bytes)
     except DocumentError as error:
+        if isinstance(error, DocumentSizeError):
+            call.check_log_bytes(error.size)
         raise PluginOutputError(
             f"plugin {call.plugin!r} logged what is not a log event: {error}"
         ) from None

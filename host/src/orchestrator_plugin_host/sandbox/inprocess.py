@@ -6,17 +6,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, Final
+
+import anyio
 
 from ..calls import Call
 from .computing import QUANTUM_SECONDS, Computing
 from .config import make_engine
 from .guest import Guest, LoadedComponent, forget_resource
 from .imports import ANYWHERE, import_rooms, room_for
-from .instance import Instance, Turns, explained, store_limits
+from .instance import InlineTime, Instance, explained, store_limits
 from .linking import GuestImports
 from .signals import SignalGuard
 from .steps import YIELDED, Asked, Done, Step
+
+INLINE_MEMORY: Final = 48 * 1024 * 1024
+"""Bytes of memory up to which a guest may run on the event loop. One instruction may move all of
+its memory, and is not interrupted: it takes up to 20 ms for so much."""
 
 
 class Sandbox:
@@ -27,7 +34,7 @@ class Sandbox:
         self.signals = SignalGuard()
         self.imports = GuestImports(self.engine)
         self.computing = Computing()
-        self.turns = Turns()
+        self.inline_time = InlineTime()
 
     def close(self) -> None:
         """Ends the threads, and frees what is shared once the last guest is gone. No other can be
@@ -43,9 +50,12 @@ class InProcessInstance(Instance):
         """Makes its store, within `call`'s limits. `InProcessInstance.made` makes it whole."""
         self._sandbox = sandbox
         self.usable = True
-        self.turns = sandbox.turns
+        self.at_rest = False
+        self.inline_time = sandbox.inline_time
+        self._stays_inline = call.limits.memory_bytes <= INLINE_MEMORY
         self._lock = threading.Lock()
         self._in_thread = False
+        self._work: Future[Step] | None = None  # that nobody waits for just now
         self._rooms = import_rooms(call.limits)
         self._guest = Guest(sandbox.engine, sandbox.imports, loaded, store_limits(call.limits))
 
@@ -63,10 +73,10 @@ class InProcessInstance(Instance):
         try:
             # In a thread: what a component says its memories and tables begin with takes time that
             # no fuel is counted for.
-            step = await made._compute(
+            made._work = made._begun(
                 call, lambda: made._guest.instantiate(limits.fuel, made._rooms)
             )
-            await made._driven(call, step)
+            await made._driven(call, YIELDED)
         except BaseException as error:
             made.close()
             told = explained(call, "instantiation", error)
@@ -75,12 +85,15 @@ class InProcessInstance(Instance):
             raise told from None
         return made
 
-    def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
+    def start(
+        self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
+    ) -> Step:
         """As `Instance` says."""
         self._sandbox.computing.check_process()
         self._sandbox.signals.check()
         limits = call.limits
-        return self._guest.start(
+        self.at_rest = False
+        self._guest.begin(
             interface,
             name,
             arguments,
@@ -88,21 +101,24 @@ class InProcessInstance(Instance):
             room=room_for(limits.document_out_bytes),
             rooms=self._rooms,
         )
+        return self._guest.proceed() if run and self._stays_inline else YIELDED
 
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
         """As `Instance` says."""
         self._guest.answer(answer)
-        return self._guest.proceed() if run else YIELDED
+        return self._guest.proceed() if run and self._stays_inline else YIELDED
 
     async def proceed(self, call: Call) -> Step:
-        """As `Instance` says: the guest computes in a thread. An instruction that moves many bytes
-        at once is not interrupted, but begins a slice of its own, so never on the event loop."""
-        return await self._compute(call, self._guest.proceed)
+        """As `Instance` says: the guest computes in a thread."""
+        work, self._work = self._work or self._begun(call, self._guest.proceed), None
+        try:
+            return await self._sandbox.computing.ended(work)
+        except anyio.get_cancelled_exc_class():
+            self._work = work
+            raise
 
-    async def _compute(self, call: Call, first: Callable[[], Step]) -> Step:
-        return await self._sandbox.computing.run(
-            lambda: self._in_a_thread(call, first), patience=lambda: _patience(call)
-        )
+    def _begun(self, call: Call, first: Callable[[], Step]) -> Future[Step]:
+        return self._sandbox.computing.begun(lambda: self._in_a_thread(call, first))
 
     def _in_a_thread(self, call: Call, first: Callable[[], Step]) -> Step:
         with self._lock:
@@ -149,9 +165,3 @@ class InProcessInstance(Instance):
     def forget(self, resource: int) -> None:
         """As `Instance` says."""
         forget_resource(resource)
-
-
-def _patience(call: Call) -> float:
-    """Seconds to wait for a guest that is given up: it may look at the signal of an abort, and stop
-    by itself."""
-    return call.grace if call.context.abort_signal.aborted else 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import anyio
@@ -18,57 +19,70 @@ import anyio.lowlevel
 from ..calls import Call
 from ..errors import DocumentTooLargeError, PluginClosedError, PluginOutputError
 from ..limits import UNITS, Limits
+from ..timing import soon_here
 from . import _capi
 from .failures import failure
 from .guest import DROP, StoreLimits
 from .imports import answer, answer_at_once, argument_error
 from .linking import BadArgumentError
 from .steps import YIELDED, Asked, Done, Step
-from .values import ValueMismatchError, ValueTooLargeError
+from .values import Ok, Resource, ValueMismatchError, ValueTooLargeError
 
-TURN_SECONDS: Final = 0.001
-"""How long a guest may have the event loop for itself, before it goes on in a thread."""
+INLINE_SECONDS: Final = 0.002
+"""How long guests may have one pass of the event loop for themselves, all of them together."""
 
 
-class Turns:
-    """How long guests have kept one event loop from anything else, in calls that never waited."""
+class InlineTime:
+    """How long guests have kept one event loop since it last looked at its other tasks."""
+
+    __slots__ = ("_seconds",)
 
     def __init__(self) -> None:
         self._seconds = 0.0
 
-    def used(self, seconds: float) -> bool:
-        """Counts; whether it is time to let others have the event loop."""
+    @property
+    def left(self) -> bool:
+        """Whether a guest may run on the event loop now."""
+        return self._seconds < INLINE_SECONDS
+
+    def use(self, seconds: float) -> None:
+        """Counts, until the event loop has come round."""
+        if not self._seconds:
+            soon_here(self._reset)
         self._seconds += seconds
-        if self._seconds < TURN_SECONDS:
-            return False
+
+    def _reset(self) -> None:
         self._seconds = 0.0
-        return True
 
 
 class Instance(ABC):
     """One instance of a component, initialised or not. Has one call at a time.
 
-    `usable` is false once the instance must not be entered again.
+    `usable` is false once the instance must not be entered again; `at_rest` is true while its guest
+    is between two calls.
     """
 
     usable: bool
-    turns: Turns
+    at_rest: bool
+    inline_time: InlineTime
 
     # How a guest is driven. Whatever these raise, the instance is closed.
 
     @abstractmethod
-    def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
-        """Calls an exported function, and runs the guest briefly."""
+    def start(
+        self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
+    ) -> Step:
+        """Calls an exported function; with `run`, may run the guest briefly, and otherwise leaves
+        that to `proceed`."""
 
     @abstractmethod
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
-        """Gives the guest the answer to what it asked for; with `run`, runs it briefly, and
-        otherwise leaves that to `proceed`."""
+        """Gives the guest the answer to what it asked for; `run` as for `start`."""
 
     @abstractmethod
     async def proceed(self, call: Call) -> Step:
         """Waits for the guest to be done, or to ask for something. May give up in between with
-        `YIELDED`."""
+        `YIELDED`. Once cancelled, it can be called again, and goes on waiting."""
 
     @abstractmethod
     def close(self) -> None:
@@ -87,23 +101,28 @@ class Instance(ABC):
     async def run(self, call: Call, interface: str, name: str, *arguments: Any) -> Any:
         """Calls an exported function; returns the result as in `values`.
 
-        Raises `PluginError`, or whatever answering an import raised. After either, or a
-        cancellation, the instance is closed. One that was closed before, or meanwhile, raises
+        Raises `PluginError`, or whatever answering an import raised. Afterwards the instance is
+        closed, unless its guest is at rest: the call was not begun, or the guest stopped by itself
+        when the call was given up. One that was closed before, or meanwhile, raises
         `PluginClosedError`.
         """
         try:
             self._check_usable(call)
             call.check()
+            inline = self.inline_time
             began = time.monotonic()
-            step = self.start(call, interface, name, arguments)
+            step = self.start(call, interface, name, arguments, run=inline.left)
+            inline.use(time.monotonic() - began)
             if type(step) is Done:
-                if self.turns.used(time.monotonic() - began):
-                    await anyio.lowlevel.checkpoint()
+                if not inline.left:
+                    await anyio.lowlevel.cancel_shielded_checkpoint()
+                self.at_rest = True
                 return step.value
             with call.scope():
                 return await self._driven(call, step)
         except BaseException as error:
-            self.close()
+            if not self.at_rest:
+                self.close()
             told = explained(call, name, error)
             if told is error:
                 raise
@@ -111,22 +130,48 @@ class Instance(ABC):
 
     async def _driven(self, call: Call, step: Step) -> Any:
         """Drives a guest that has begun to its result."""
-        turn_ends = time.monotonic() + TURN_SECONDS
+        inline = self.inline_time
         while True:
             if type(step) is Asked:
+                began = time.monotonic()
                 has_answer, value = answer_at_once(call, step)
                 if not has_answer:
                     value = await answer(call, step)
+                    if not inline.left:  # it may not have waited for anything
+                        await anyio.lowlevel.checkpoint()
                     self._check_usable(call)
-                    turn_ends = time.monotonic() + TURN_SECONDS
-                step = self.resume(call, value, run=time.monotonic() < turn_ends)
+                    began = time.monotonic()
+                step = self.resume(call, value, run=inline.left)
+                inline.use(time.monotonic() - began)
             elif step is YIELDED:
-                step = await self.proceed(call)
+                try:
+                    step = await self.proceed(call)
+                except anyio.get_cancelled_exc_class():
+                    await self._stopping(call)
+                    raise
                 self._check_usable(call)
-                turn_ends = time.monotonic() + TURN_SECONDS
             else:
                 assert type(step) is Done
+                self.at_rest = True
                 return step.value
+
+    async def _stopping(self, call: Call) -> None:
+        """Lets a guest that computes, and whose call is given up, stop by itself for a moment: it
+        may ask whether to. What it returns is nobody's."""
+        with anyio.move_on_after(call.grace, shield=True), suppress(Exception):
+            step: Step = YIELDED
+            while type(step) is not Done:
+                if type(step) is Asked:
+                    has_answer, value = answer_at_once(call, step)
+                    if not has_answer:
+                        return
+                    step = self.resume(call, value, run=False)
+                step = await self.proceed(call)
+            value = step.value
+            if isinstance(value, Ok) and isinstance(value.value, Resource):
+                self.forget(value.value)  # its guest still has it: that goes, too
+            else:
+                self.at_rest = True
 
     def _check_usable(self, call: Call) -> None:
         if not self.usable:

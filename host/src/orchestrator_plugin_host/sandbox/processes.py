@@ -19,8 +19,8 @@ from .failures import failure
 from .guest import DROP
 from .imports import import_rooms, room_for
 from .instance import (
+    InlineTime,
     Instance,
-    Turns,
     explained,
     output_error,
     store_limits,
@@ -58,9 +58,9 @@ class ProcessInstance(Instance):
         self._doing = "instantiation"
         self._read: Read = _nothing
         self._readers: dict[tuple[str, str], tuple[list[Read], Read]] = {}
-        self._at_rest = False
         self.usable = True
-        self.turns = Turns()
+        self.at_rest = False
+        self.inline_time = InlineTime()
 
     @classmethod
     async def made(
@@ -88,7 +88,6 @@ class ProcessInstance(Instance):
                 ["instantiate", list(astuple(store_limits(limits))), limits.fuel, made._rooms]
             )
             await made._driven(call, YIELDED)
-            made._at_rest = True
         except BaseException as error:
             made.close()
             told = await made._told(call, error)
@@ -114,18 +113,19 @@ class ProcessInstance(Instance):
         except ChannelClosedError as error:
             raise await self._told(call, error) from None
 
-    def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
+    def start(
+        self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
+    ) -> Step:
         """As `Instance` says."""
-        if not self._at_rest:
+        if not self.at_rest:
             raise RuntimeError("the guest is in a call")
         limits = call.limits
         self._doing = name
+        wire = [to_wire(one) for one in arguments]
         if (interface, name) == DROP:
-            wire = list(arguments)
             self._read = _nothing
         else:
             checks, self._read = self._readers_of(interface, name)
-            wire = [to_wire(one) for one in arguments]
             for check, value in zip(checks, wire, strict=True):
                 check(value)  # what the worker would refuse is not sent
         room = room_for(limits.document_out_bytes)
@@ -147,7 +147,7 @@ class ProcessInstance(Instance):
         return YIELDED
 
     def _send(self, message: Sequence[Any]) -> None:
-        self._at_rest = False
+        self.at_rest = False
         self._conversation.send(message)
 
     async def proceed(self, call: Call) -> Step:
@@ -166,7 +166,6 @@ class ProcessInstance(Instance):
         """What a message says. Raises what it says that failed."""
         match message:
             case ["done", value]:
-                self._at_rest = True
                 return Done(self._read(value))
             case ["asked", str(interface), str(name), list(values)]:
                 function = import_function(interface, name)
@@ -209,7 +208,7 @@ class ProcessInstance(Instance):
         if not self.usable:
             return
         self.usable = False
-        if self._at_rest:
+        if self.at_rest:
             self._part(self._ready)
         else:
             self._conversation.close()

@@ -44,19 +44,9 @@ class WorkerSource(InstanceSource):
 
     async def _started(self, call: Call) -> ReadyWorker:
         """A new worker. One that nobody waits for any more, once it has started, is kept."""
-        given_up = threading.Event()
-
-        def start() -> ReadyWorker:
-            ready = ReadyWorker(self._stored, call.plugin, call.limits)
-            if given_up.is_set():
-                self._keep(ready)
-            return ready
-
-        try:
-            return await self._computing.run(start)
-        except BaseException:
-            given_up.set()
-            raise
+        return await self._computing.run(
+            lambda: ReadyWorker(self._stored, call.plugin, call.limits), self._keep
+        )
 
     def _prepare(self, plugin: str, limits: Limits) -> None:
         try:

@@ -16,7 +16,7 @@ WIT                             Python
 `variant`                       `(case, value)`
 `payload`                       `(form, bytes)`: a string as its UTF-8
 `result<t, e>`                  `Ok(value)` or `Err(value)`
-`own<r>` and `borrow<r>`        the address of a resource
+`own<r>` and `borrow<r>`        `Resource`: its address
 ==============================  ====================================================
 """
 
@@ -75,6 +75,10 @@ class Err:
     value: Any
 
 
+class Resource(int):
+    """The address of the host's copy of a resource, or its number in a worker: to be forgotten."""
+
+
 def _read(address: int, kind: int) -> tuple[int, int, int]:
     found, one, two, three = _VAL.unpack(string_at(address, 32))
     if found != kind:
@@ -120,10 +124,10 @@ def lifter(wanted: Type) -> Lift:
         return _lift_record(wanted)
     if isinstance(wanted, HandleType):
 
-        def lift_resource(address: int, room: int) -> int:
+        def lift_resource(address: int, room: int) -> Resource:
             _read(address, _capi.KIND_RESOURCE)
             # A copy: the caller's to drop.
-            return int(_capi.resource_clone(c_uint64.from_address(address + 8).value))
+            return Resource(_capi.resource_clone(c_uint64.from_address(address + 8).value))
 
         return lift_resource
     raise TypeError(f"no values of type {wanted}")

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from wit_world.imports import clock as host_clock
 from wit_world.imports import random as host_random
@@ -44,16 +44,19 @@ def sleep(seconds: float) -> None:
 
 
 class _LogStream(io.TextIOBase):
-    """Standard output or error: each line becomes a log event."""
+    """Standard output or error: each line becomes a log event, once there is a host to log to."""
 
-    def __init__(self, emit: Callable[[str], None]) -> None:
+    def __init__(self, emit: Callable[[str], None], of_the_build: TextIO) -> None:
         self._emit = emit
+        self._of_the_build = of_the_build
         self._pending = ""
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        if not _begun:
+            return self._of_the_build.write(text)
         *lines, self._pending = (self._pending + text).split("\n")
         for line in lines:
             if line:
@@ -103,6 +106,9 @@ def _refuse_system(event: str, arguments: tuple[Any, ...]) -> None:
 
 _TIMES = ("monotonic", "monotonic_ns", "perf_counter", "process_time", "sleep", "time", "time_ns")
 _captured: list[tuple[ModuleType, str, str]] = []
+_before_begun: list[Any] = []
+_begun: list[bool] = []
+"""Empty until the instance's first call: during the build there is no host."""
 
 
 def prepare() -> None:
@@ -119,8 +125,7 @@ def prepare() -> None:
 def install(emit_output: Callable[[str, str], None]) -> None:
     """Puts everything in place. `emit_output(level, line)` takes what the plugin prints.
 
-    Called at the first call of an instance, not at the build: building imports the plugin, and an
-    import may read files.
+    Called by the build, once the plugin has been imported, which may have read files.
     """
     before = {name: getattr(time, name) for name in _TIMES}
     time.time = lambda: host_clock.wall_now() / 1e9
@@ -154,10 +159,10 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     # Python takes its streams to be its own, and these functions not to be replaced: hence what the
     # type checker is told not to mind, above and below.
     sys.stdout = sys.__stdout__ = _LogStream(  # type: ignore[misc, assignment]
-        lambda line: emit_output("info", line)
+        lambda line: emit_output("info", line), sys.stdout
     )
     sys.stderr = sys.__stderr__ = _LogStream(  # type: ignore[misc, assignment]
-        lambda line: emit_output("warning", line)
+        lambda line: emit_output("warning", line), sys.stderr
     )
     sys.stdin = sys.__stdin__ = io.StringIO("")  # type: ignore[misc, assignment]
 
@@ -168,17 +173,22 @@ def install(emit_output: Callable[[str, str], None]) -> None:
     for name in _REFUSED_OS:
         if hasattr(os, name):
             setattr(os, name, _refuse(f"os.{name}"))
+
+
+def begin() -> None:
+    """What the build could not do: it imports some of componentize-py's own modules at its end, and
+    what it does is the same in all instances. Called at an instance's first call.
+
+    From now on random numbers are this instance's own, output goes to the host's log, and nothing
+    looks for files that are not there.
+    """
+    _begun.append(True)
+    random.seed()
     sys.addaudithook(_refuse_system)
     # A late import would look for a file; without a path to look in, it is an ImportError.
-    sys.path[:] = []
-    sys.path_importer_cache.clear()
-    sys.path_hooks[:] = []
-
-
-def seed() -> None:
-    """Makes this instance's random numbers its own. Called at its first call: what the build did is
-    the same in all of them."""
-    random.seed()
+    # What was there before is left in its place: to free it, an instance would have to copy it.
+    _before_begun.extend((sys.path, sys.path_importer_cache, sys.path_hooks))
+    sys.path, sys.path_importer_cache, sys.path_hooks = [], {}, []
 
 
 def _clock_info(name: str) -> Any:

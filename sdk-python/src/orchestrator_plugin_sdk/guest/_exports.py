@@ -35,6 +35,10 @@ from . import _environment
 from ._payloads import asked, bytes_of, document_of, map_of, to_payload
 from ._warming import warm
 
+with suppress(ImportError):  # only worlds that export a resource have it
+    # componentize-py imports it at the end of the build, when files are the host's already.
+    import wit_world.exports  # noqa: F401
+
 T = TypeVar("T")
 
 
@@ -160,7 +164,7 @@ class _Guest:
         if self._plugin is None:
             if operation.method != "init":
                 raise PluginCallError(ErrorKind.INTERNAL, "init has not been called")
-            _environment.seed()
+            _environment.begin()
             self._plugin = self._create_plugin()
         document = {} if payload is None else map_of(payload)
         arguments: list[Any] = [
@@ -251,8 +255,8 @@ def export_plugin(kind: PluginType | str, create_plugin: Callable[[], Plugin]) -
     guest = _Guest(create_plugin)
     _environment.prepare()
     operations = KINDS[PluginType(kind)].operations
-    _environment.install(guest._emit_output)
     warm(operations)
+    _environment.install(guest._emit_output)
     by_interface: dict[str, dict[str, Any]] = {}
     for operation in operations:
         methods = by_interface.setdefault(operation.interface, {})

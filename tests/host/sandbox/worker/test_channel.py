@@ -92,6 +92,9 @@ def test_sending_to_one_who_does_not_listen_asks_too(ends: Ends) -> None:
         framed(b"\xa1\xff"),
         framed(b"\x91" * 5000),
         framed(b"\xdd\xff\xff\xff\xff"),
+        framed(b"\xdc\x13\x89" + b"\xc0" * 5_001),
+        framed(b"\xdc\x13\x00" * 300),
+        framed(b"\xd6\xff\x00\x00\x00\x00"),
         framed(b"\xc6\xff\xff\xff\xff"),
         (MOST + 1).to_bytes(4, "little"),
         b"\xff\xff\xff\xff",
@@ -99,7 +102,7 @@ def test_sending_to_one_who_does_not_listen_asks_too(ends: Ends) -> None:
         b"\x01",
         framed(b"abcdef")[:-1],
     ],
-    ids=repr,
+    ids=lambda sent: repr(sent[:40]),
 )
 def test_what_is_no_message_ends_the_channel(ends: Ends, sent: bytes) -> None:
     channel, far = ends
@@ -107,6 +110,18 @@ def test_what_is_no_message_ends_the_channel(ends: Ends, sent: bytes) -> None:
     far.close()
     with pytest.raises(ChannelClosedError):
         channel.receive(MOST)
+
+
+def test_texts_are_limited_and_binary_is_not() -> None:
+    near, far = socket.socketpair()
+    channel, other = Channel(near, max_text=10), Channel(far)
+    other.send(["a" * 10, b"b" * 1_000])
+    assert channel.receive(MOST) == ["a" * 10, b"b" * 1_000]
+    other.send(["a" * 11])
+    with pytest.raises(ChannelClosedError):
+        channel.receive(MOST)
+    channel.close()
+    other.close()
 
 
 def test_sending_to_one_who_has_gone(ends: Ends) -> None:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from orchestrator_plugin_host.sandbox.processes import StoredCode
+from orchestrator_plugin_host.sandbox.code import StoredCode
 from orchestrator_plugin_host.sandbox.worker.spawn import Worker, WorkerGoneError
 from orchestrator_plugin_host.wit import World
 

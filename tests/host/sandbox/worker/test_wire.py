@@ -8,7 +8,13 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.sandbox.values import Err, Ok, ValueMismatchError
+from orchestrator_plugin_host.sandbox.values import (
+    Err,
+    Ok,
+    Resource,
+    ValueMismatchError,
+    is_payload,
+)
 from orchestrator_plugin_host.sandbox.worker.wire import reader, to_wire
 from orchestrator_plugin_host.wit import (
     EnumType,
@@ -54,13 +60,16 @@ def values(wanted: Type | None) -> st.SearchStrategy[Any]:
     if isinstance(wanted, ListType):
         return st.binary()
     if isinstance(wanted, HandleType):
-        return st.integers(0, (1 << 32) - 1)
+        return st.integers(0, (1 << 32) - 1).map(Resource)
     if isinstance(wanted, EnumType):
         return st.sampled_from(wanted.names)
     if isinstance(wanted, OptionType):
         return st.none() | values(wanted.some)
     if isinstance(wanted, ResultType):
         return values(wanted.ok).map(Ok) | values(wanted.err).map(Err)
+    if isinstance(wanted, VariantType) and is_payload(wanted):
+        texts = st.sampled_from(["latin1", "base64"])
+        return st.tuples(st.just("bytes"), st.binary()) | st.tuples(texts, TEXT.map(str.encode))
     if isinstance(wanted, VariantType):
         return st.one_of([st.tuples(st.just(n), values(one)) for n, one in wanted.cases])
     assert isinstance(wanted, RecordType)
@@ -114,6 +123,8 @@ WRONG: list[tuple[Type | None, Any]] = [
     (PAYLOAD, ["bytes", b"", b""]),
     (PAYLOAD, [["bytes"], b""]),
     (PAYLOAD, {"bytes": b""}),
+    (PAYLOAD, ["bytes", "text"]),
+    (PAYLOAD, ["latin1", "text"]),  # a text is its UTF-8
     (ResultType(None, None), [1, None]),
     (ResultType(None, None), [True, 0]),
     (TYPES["error"], {"kind": "internal"}),

@@ -13,10 +13,11 @@ from orchestrator_plugin_sdk import ErrorKind, FilesRequirement, PluginCallError
 from orchestrator_plugin_sdk.files import FileInfo
 
 from ...errors import FilesError
-from ...policy import FilesGrant, FolderQuota
+from ...policy import FilesGrant
 from ..workers import Workers
 from .artifacts import Artifacts
 from .data import DataFolders
+from .denials import denial
 from .paths import PluginPath, Root, refused
 from .quota import Quota
 from .removals import Removals
@@ -31,14 +32,6 @@ _THREADS: Final = 4
 
 Denied = Callable[[str, str], None]
 """Takes the path and the reason of what is denied."""
-
-_LINES: Final = {
-    "manifest": {"data": "data = true", "artifacts": "artifacts = true"},
-    "policy": {
-        "data": "data = {{ bytes = {0.bytes}, files = {0.files} }}".format(FolderQuota()),
-        "artifacts": "artifacts = {{ bytes = {0.bytes}, files = {0.files} }}".format(FolderQuota()),
-    },
-}
 
 
 class PluginFiles:
@@ -86,34 +79,6 @@ class PluginFiles:
         """Gives up what the plugin held."""
         self.workers.close()
         self._opened.close()
-
-    def denied(self, path: PluginPath) -> PluginCallError:
-        """The error of a root that the plugin does not have: who lacks it, and the line to add."""
-        name = path.names[0] if path.root == "folders" and path.names else path.root
-        has_asked, has_granted = self._has(path.root, name)
-        lacking = []
-        if not has_asked:
-            line = _LINES["manifest"].get(path.root, f'folders = ["{name}"]')
-            lacking.append(
-                f"its manifest does not ask for it; to do so, add to plugin.toml\n"
-                f"  [files]\n  {line}"
-            )
-        if not has_granted:
-            if path.root == "folders":
-                line = f'  [plugins.{self.plugin}.files.folders]\n  {name} = "…"'
-            else:
-                line = f"  [plugins.{self.plugin}.files]\n  {_LINES['policy'][path.root]}"
-            lacking.append(f"the policy does not grant it; to do so, add to the policy\n{line}")
-        return PluginCallError(
-            ErrorKind.PERMISSION_DENIED,
-            f"plugin {self.plugin!r} may not use {path}: " + "\nand ".join(lacking),
-        )
-
-    def _has(self, root: Root, name: str) -> tuple[bool, bool]:
-        """Whether the manifest asks for a root, and whether the policy grants it."""
-        if root == "folders":
-            return name in self.asked.folders, name in self.granted.folders
-        return getattr(self.asked, root), getattr(self.granted, root) is not None
 
     def quota(self, root: Root) -> Quota:
         """What a root that is granted may hold."""
@@ -290,7 +255,7 @@ class OpenFiles:
             raise refused(text, "which folder?")
         tree = self._plugin.folders.get(path.names[0])
         if tree is None:
-            raise self._plugin.denied(path)
+            raise denial(path, self._plugin.plugin, self._plugin.asked, self._plugin.granted)
         self._plugin.note(f"folders/{path.names[0]}")
         return tree, path.below()
 
@@ -300,7 +265,7 @@ class OpenFiles:
         if path.root != "folders":
             return self._owned(path), path
         if path.names and path.names[0] not in self._plugin.folders:
-            raise self._plugin.denied(path)
+            raise denial(path, self._plugin.plugin, self._plugin.asked, self._plugin.granted)
         raise PluginCallError(
             ErrorKind.PERMISSION_DENIED, f"{path} is in a folder of the operator's, to be read"
         )
@@ -313,4 +278,4 @@ class OpenFiles:
             return self._plugin.data
         if path.root == "artifacts" and asked.artifacts and granted.artifacts is not None:
             return self._own_artifacts().tree()
-        raise self._plugin.denied(path)
+        raise denial(path, self._plugin.plugin, self._plugin.asked, self._plugin.granted)

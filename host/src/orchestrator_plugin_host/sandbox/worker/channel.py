@@ -12,13 +12,15 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import msgpack
+from orchestrator_plugin_sdk.errors import DocumentError
+
+from ...document_scan import scan
 
 _PIECE: Final = 1 << 20
-_MAX_CONTAINERS: Final = 1_000
-_MAX_LENGTH: Final = 1_000
-"""Lists and maps of a message, and the items of one of them: none that is meant needs so many.
-msgpack makes a list as long as its header says before it has read an item, so without this a
-worker's message of a few megabytes could keep the whole host busy for half a minute."""
+_MAX_VALUES: Final = 5_000
+"""Values of a message: none that is meant has so many. They are counted before any is built, since
+msgpack makes a list as long as its header says before it has read an item, and since a few bytes
+can cost a hundred times as many in Python."""
 
 
 class ChannelClosedError(Exception):
@@ -41,40 +43,34 @@ def packed(message: Any) -> bytes:
         raise UnsendableError(str(error)) from None
 
 
-def unpacked(document: bytes | bytearray | memoryview) -> Any:
-    """A message that was received. Raises `ChannelClosedError`."""
+def unpacked(document: bytes | bytearray | memoryview, max_text: int | None = None) -> Any:
+    """A message that was received, no text of which may have more bytes than `max_text`: decoding
+    text takes time, while binary is only copied. Raises `ChannelClosedError`."""
+    size = len(document)
     try:
-        return _unpacked(document)
-    except (ValueError, TypeError, OverflowError, MemoryError, msgpack.UnpackException):
+        scan(document, _MAX_VALUES)
+        return msgpack.unpackb(
+            document,
+            max_array_len=size,
+            max_map_len=size,
+            max_str_len=size if max_text is None else max_text,
+        )
+    except (DocumentError, ValueError, TypeError, OverflowError, MemoryError):
         raise ChannelClosedError("what came is not a message") from None
 
 
-def _unpacked(document: bytes | bytearray | memoryview) -> Any:
-    made = 0
-
-    def count(container: Any) -> Any:
-        nonlocal made
-        made += 1
-        if made > _MAX_CONTAINERS:
-            raise ValueError("too many lists and maps")
-        return container
-
-    return msgpack.unpackb(
-        document,
-        raw=False,
-        strict_map_key=True,
-        list_hook=count,
-        object_hook=count,
-        max_array_len=min(_MAX_LENGTH, len(document)),
-        max_map_len=min(_MAX_LENGTH, len(document)),
-    )
-
-
 class Channel:
-    """One end. With `ask_ms`, asks whether to go on after so many milliseconds of waiting."""
+    """One end. With `ask_ms`, asks whether to go on after so many milliseconds of waiting.
 
-    def __init__(self, end: socket.socket, ask_ms: int | None = None) -> None:
+    With `max_text`, texts of messages that come have at most so many bytes: decoding them takes
+    time, while binary is only copied.
+    """
+
+    def __init__(
+        self, end: socket.socket, ask_ms: int | None = None, max_text: int | None = None
+    ) -> None:
         end.setblocking(False)
+        self._max_text = max_text
         self._ask_ms = ask_ms
         self._socket = end
         self._poll = select.poll()
@@ -108,7 +104,7 @@ class Channel:
         size = int.from_bytes(self._receive(4, go_on), "little")
         if size > most:
             raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
-        return unpacked(self._receive(size, go_on))
+        return unpacked(self._receive(size, go_on), self._max_text)
 
     def _receive(self, size: int, go_on: Callable[[], None]) -> bytearray:
         data = bytearray()

@@ -62,6 +62,7 @@ class Conversation:
             raise ChannelClosedError("the channel has been closed") from None
 
     async def _next(self, most: int) -> Any:
+        await self._give_way()  # there may always be a message that has come already
         while self._unsent:
             await anyio.wait_writable(self._socket)
             self._send_some()
@@ -75,13 +76,16 @@ class Conversation:
         del self._received[: _HEADER + size]
         return message
 
+    async def _give_way(self) -> None:
+        """Lets others have the event loop, if nothing was waited for in a while."""
+        if time.monotonic() > self._waited_at + _TURN_SECONDS:
+            await anyio.lowlevel.checkpoint()
+            self._waited_at = time.monotonic()
+
     async def _receive(self, size: int) -> None:
         """Returns when so many bytes are there."""
         while len(self._received) < size:
-            if time.monotonic() > self._waited_at + _TURN_SECONDS:
-                # There is always something to be received: others must have their turn.
-                await anyio.lowlevel.checkpoint()
-                self._waited_at = time.monotonic()
+            await self._give_way()
             try:
                 piece = self._socket.recv(_PIECE)
             except BlockingIOError:

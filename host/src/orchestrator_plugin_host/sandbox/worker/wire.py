@@ -21,7 +21,7 @@ from ...wit import (
     Type,
     VariantType,
 )
-from ..values import Err, Ok, ValueMismatchError, is_payload
+from ..values import Err, Ok, Resource, ValueMismatchError, is_payload
 
 _FORMS: Final = frozenset({"bytes", "latin1", "base64"})
 _BITS: Final = {"u8": 8, "u32": 32, "u64": 64}
@@ -37,6 +37,8 @@ def to_wire(value: Any) -> Any:
         return [to_wire(one) for one in value]
     if isinstance(value, dict):
         return {name: to_wire(one) for name, one in value.items()}
+    if isinstance(value, Resource):
+        return int(value)
     return value
 
 
@@ -52,7 +54,8 @@ def reader(wanted: Type | None) -> Callable[[Any], Any]:
     if isinstance(wanted, ListType) and wanted.element == Primitive("u8"):
         return _instance(bytes)
     if isinstance(wanted, HandleType):
-        return _integer(32)
+        number = _integer(32)
+        return lambda document: Resource(number(document))
     if isinstance(wanted, EnumType):
         return _one_of(frozenset(wanted.names))
     if isinstance(wanted, OptionType):

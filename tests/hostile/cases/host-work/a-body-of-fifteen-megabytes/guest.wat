@@ -1,0 +1,12 @@
+;;@ memory
+(memory (export "memory") 254)
+
+;;@ fields
+    (data (i32.const 4096) "\c2\83\c2\a6method\c2\a4POST\c2\a3url\c2\b7http://127.0.0.1:{{port}}/\c2\a4json\c3\9b\00\c3\a4\c3\a1\c3\80")
+    (data (i32.const 4160) "\01")
+
+;;@ generate
+(local $at i32)
+(local.set $at (call $repeat (i32.const 1048576) (i32.const 4096) (i32.const 61) (i32.const 1)))
+(local.set $at (call $repeat (local.get $at) (i32.const 4160) (i32.const 1) (i32.const 15000000)))
+(call $fetch (i32.const 1) (i32.const 1048576) (i32.sub (local.get $at) (i32.const 1048576)))

@@ -1,0 +1,5 @@
+;;@ generate
+(loop $for_ever
+  (call $get_bytes (i32.const 4096) (i32.const 1280)) (call $reset)
+  (br $for_ever))
+(unreachable)

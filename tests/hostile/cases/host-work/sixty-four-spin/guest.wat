@@ -1,0 +1,2 @@
+;;@ generate
+(loop $for_ever (br $for_ever)) (unreachable)

@@ -1,0 +1,5 @@
+;;@ generate
+(loop $for_ever
+  (call $sleep (i64.const 0))
+  (br $for_ever))
+(unreachable)
