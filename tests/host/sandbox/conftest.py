@@ -122,7 +122,7 @@ async def ask(
         one_call(limits, context),
         full_name(interface),
         function,
-        *(arguments or (("bytes", b""),)),
+        *(arguments or (("latin1", b""),)),
     )
 
 

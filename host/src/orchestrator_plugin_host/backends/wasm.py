@@ -14,14 +14,13 @@ from orchestrator_plugin_sdk import (
     PluginContext,
 )
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
-from orchestrator_plugin_sdk.payload import choose_encoding
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
 from ..errors import MemoryLimitError, PluginInitError
 from ..limits import UNITS
-from ..operations import LARGE, check_list_bytes, codecs_of
-from ..payload_text import text_of
+from ..operations import LARGE, codecs_of
+from ..payload_text import form_for, text_of
 from ..pieces import at_once, in_turns
 from ..reach import Reach
 from ..sandbox.instance import Instance
@@ -196,10 +195,7 @@ class WasmBackend(Backend):
         )
         if document is None:
             return None
-        form = choose_encoding(document, self._manifest.payload_encodings)
-        if form == "bytes":
-            check_list_bytes(call.plugin, call.limits, len(document), "was to get")
-            return form, document
+        form = form_for(document, self._manifest.payload_encodings)
         if form == "latin1" and document.isascii():
             return form, document
         work = text_of(form, document)

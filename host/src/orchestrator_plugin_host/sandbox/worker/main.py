@@ -96,8 +96,8 @@ def _compile(
 ) -> Any:
     # What a worker that runs a guest does without.
     from ...component_file import without_names
-    from ...component_tail import with_drops
     from ...errors import InvalidComponentError
+    from ..adapters.outer import with_adapters
 
     data = bytes(channel.receive_bytes(size))
     world = read_contract().worlds[world_name]
@@ -106,12 +106,12 @@ def _compile(
     confine.lock()
 
     def compiled() -> Component:
-        whole = without_names(data)
+        guest = without_names(data)
         try:
-            component = _capi.compile_component(engine, with_drops(whole, world))
-        except _capi.CapiError:
-            # If what was appended is invalid, the component's own types say better what is wrong.
-            check_component(engine, _capi.compile_component(engine, whole), world, wasi)
+            component = _capi.compile_component(engine, with_adapters(engine, guest, world))
+        except (_capi.CapiError, InvalidComponentError):
+            # The guest's own types say better what is wrong.
+            check_component(engine, _capi.compile_component(engine, guest), world, wasi)
             raise
         check_component(engine, component, world, wasi)
         return component
