@@ -21,10 +21,12 @@ ATTEMPTS = 3
 
 class Heartbeat:
     """A task that wants to run every few milliseconds. `gap` is the longest that it had to wait, in
-    seconds; `growth`, by how much the process was larger than at first, in bytes."""
+    seconds; `busy`, the longest that its thread computed meanwhile; `growth`, by how much the
+    process was larger than at first, in bytes."""
 
     def __init__(self) -> None:
         self.gap = 0.0
+        self.busy = 0.0
         self.growth = 0
         self.beats = 0
         self._first = resident_bytes()
@@ -32,8 +34,9 @@ class Heartbeat:
     async def run(self) -> None:
         """Beats until it is cancelled."""
         while True:
-            before = time.perf_counter()
+            before, computed = time.perf_counter(), time.thread_time()
             await anyio.sleep(BEAT_SECONDS)
+            self.busy = max(self.busy, time.thread_time() - computed)
             self.gap = max(self.gap, time.perf_counter() - before - BEAT_SECONDS)
             self.growth = max(self.growth, resident_bytes() - self._first)
             self.beats += 1
