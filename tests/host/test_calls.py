@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,21 @@ import pytest
 from orchestrator_plugin_host import (
     DeadlineExceededError,
     DocumentTooLargeError,
+    FirstEventTimeoutError,
+    IdleTimeoutError,
     LimitExceededError,
     Limits,
     LogLimitError,
     PluginAbortedError,
     StreamLimitError,
 )
-from orchestrator_plugin_host.calls import Call, call_soon
+from orchestrator_plugin_host.calls import (
+    ABORT_GRACE_SECONDS,
+    MOMENT_SECONDS,
+    Call,
+    CallLogger,
+)
+from orchestrator_plugin_host.timing import call_soon
 from orchestrator_plugin_sdk import (
     AbortController,
     LogEvent,
@@ -37,109 +46,167 @@ def call(context: PluginContext | None = None, **limits: int) -> Call:
 # --- deadlines -----------------------------------------------------------------------------------
 
 
-def test_a_call_that_has_not_begun_has_all_its_time() -> None:
-    one = call(deadline_ms=1500)
-    assert one.left() == 1.5
-    assert one.deadline_ms_left() == 1500
+def test_the_clock_runs_from_the_beginning() -> None:
+    one = call(deadline_ms=60_000)
+    first = one.left()
+    assert 59 < first <= 60
+    time.sleep(0.002)
+    assert one.left() < first
+    assert 59_000 < one.deadline_ms_left() <= 60_000
     assert not one.interrupted
     one.check()
 
 
-@pytest.mark.anyio
-async def test_the_clock_runs_only_inside() -> None:
+def test_the_clock_can_be_stopped() -> None:
     one = call(deadline_ms=60_000)
-    async with one.scope():
-        await anyio.sleep(0.01)
+    one.begin_step("idle_ms")
+    one.pause()
     left = one.left()
-    assert left < 60
-    await anyio.sleep(0.01)
+    time.sleep(0.002)
     assert one.left() == left
-    async with one.scope():
-        assert one.left() <= left
+    one.pause()
+    one.resume()
+    one.resume()
+    assert one.left() <= left
+
+
+def out_of_time(**limits: int) -> Call:
+    """A call whose time is up."""
+    one = call(**limits)
+    while one.left() > 0:
+        time.sleep(0.001)
+    return one
+
+
+def test_out_of_time() -> None:
+    one = out_of_time(deadline_ms=1)
+    assert one.interrupted
+    assert one.deadline_ms_left() == 1
+    for check in (one.check, one.check_running):
+        with pytest.raises(DeadlineExceededError) as caught:
+            check()
+        assert (caught.value.limit, caught.value.value) == ("deadline_ms", 1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"), [("first_event_ms", FirstEventTimeoutError), ("idle_ms", IdleTimeoutError)]
+)
+def test_a_step_has_a_limit_of_its_own(limit: str, error: type[DeadlineExceededError]) -> None:
+    one = call(deadline_ms=60_000, **{limit: 1})
+    one.begin_step(limit)
+    while one.left() > 0:
+        time.sleep(0.001)
+    with pytest.raises(error) as caught:
+        one.check()
+    assert (caught.value.limit, caught.value.value) == (limit, 1)
+    one.begin_step("idle_ms" if limit == "first_event_ms" else "first_event_ms")
+    one.check()
+
+
+def test_the_deadline_ends_a_step_too() -> None:
+    one = call(deadline_ms=1, idle_ms=60_000)
+    one.begin_step("idle_ms")
+    while one.left() > 0:
+        time.sleep(0.001)
+    with pytest.raises(DeadlineExceededError) as caught:
+        one.check()
+    assert type(caught.value) is DeadlineExceededError
+
+
+def test_where_the_time_went() -> None:
+    one = call(deadline_ms=60_000)
+    with one.queuing():
+        time.sleep(0.02)
+    with one.hosting(), one.hosting():  # two requests at once are no longer than one
+        time.sleep(0.02)
+    time.sleep(0.02)
+    times = one.times()
+    assert times.queue_ms >= 20
+    assert times.host_ms >= 20
+    assert times.plugin_ms >= 20
+    assert times.queue_ms + times.host_ms + times.plugin_ms <= 60_000
+
+
+def test_what_ends_a_call_has_a_moment() -> None:
+    assert call(deadline_ms=60_000).time_to_end() > 59
+    one = out_of_time(deadline_ms=1)
+    first = one.time_to_end()
+    assert 0 < first <= MOMENT_SECONDS
+    time.sleep(0.002)
+    assert one.time_to_end() < first  # one moment, in however many steps
+    while one.time_to_end() > 0:
+        time.sleep(0.001)
 
 
 @pytest.mark.anyio
 async def test_a_scope_ends_at_the_deadline() -> None:
     one = call(deadline_ms=20)
-    with pytest.raises(DeadlineExceededError) as caught:
-        async with one.scope():
-            await anyio.sleep_forever()
+    with pytest.raises(DeadlineExceededError) as caught, one.scope():
+        await anyio.sleep_forever()
     assert (caught.value.limit, caught.value.value) == ("deadline_ms", 20)
+    with pytest.raises(DeadlineExceededError), one.scope():
+        raise AssertionError("a call without time must not go on")
+
+
+# --- given up ------------------------------------------------------------------------------------
+
+
+def aborted(reason: str = "enough") -> PluginContext:
+    controller = AbortController()
+    controller.abort(reason)
+    return PluginContext(abort_signal=controller.signal)
+
+
+def test_an_aborted_call() -> None:
+    one = call(aborted("changed my mind"))
     assert one.interrupted
-    with pytest.raises(DeadlineExceededError):
+    with pytest.raises(PluginAbortedError, match="plugin 'plugin': changed my mind"):
         one.check()
-    with pytest.raises(DeadlineExceededError):
-        async with one.scope():
-            raise AssertionError("a call without time must not go on")
-    assert one.deadline_ms_left() == 1
 
 
-@pytest.mark.anyio
-async def test_waiting_on_a_thread_ends_at_the_deadline() -> None:
-    one = call(deadline_ms=20)
-    with one._running(), pytest.raises(DeadlineExceededError):
-        one.wait(3600)
+def test_a_guest_has_a_moment_after_an_abort() -> None:
+    one = call(aborted())
+    one.check_running()
+    assert 0 < one.grace <= ABORT_GRACE_SECONDS
+    while one.grace > 0:
+        time.sleep(0.001)
+    with pytest.raises(PluginAbortedError):
+        one.check_running()
 
 
-@pytest.mark.parametrize("seconds", [0, 0.001])
-def test_waiting_a_little(seconds: float) -> None:
-    call().wait(seconds)
-
-
-# --- interruption --------------------------------------------------------------------------------
-
-
-def test_the_first_reason_stays() -> None:
+def test_a_guest_has_a_moment_after_a_cancellation() -> None:
     one = call()
-    one.interrupt(PluginAbortedError("first"))
-    one.interrupt(PluginAbortedError("second"))
+    assert not one.interrupted
+    assert 0 < one.grace <= ABORT_GRACE_SECONDS  # asked for by whoever gives it up
     assert one.interrupted
-    with pytest.raises(PluginAbortedError, match="first"):
-        one.check()
-    assert str(one.reason()) == "first"
+    one.check_running()
 
 
-def test_interrupting_a_wait_from_another_thread() -> None:
-    one = call()
-    waiter = threading.Thread(target=lambda: caught.append(error_of(lambda: one.wait(3600))))
-    caught: list[BaseException] = []
-    waiter.start()
-    one.interrupt(PluginAbortedError("enough"))
-    waiter.join()
-    assert [str(error) for error in caught] == ["enough"]
-
-
-def error_of(function: Callable[[], Any]) -> BaseException:
-    with pytest.raises(BaseException) as caught:
-        function()
-    return caught.value
+def test_a_guest_has_no_moment_beyond_the_deadline() -> None:
+    assert out_of_time(deadline_ms=1).grace <= 0
 
 
 @pytest.mark.anyio
 async def test_the_abort_signal_from_another_thread() -> None:
     controller = AbortController()
     one = call(PluginContext(abort_signal=controller.signal))
-    with pytest.raises(PluginAbortedError, match="plugin 'plugin': changed my mind"):
-        async with one.scope():
-            await anyio.to_thread.run_sync(controller.abort, "changed my mind")
-            await anyio.sleep_forever()
+    said = "plugin 'plugin': changed my mind"
+    with pytest.raises(PluginAbortedError, match=said), one.scope():
+        await anyio.to_thread.run_sync(controller.abort, "changed my mind")
+        await anyio.sleep_forever()
 
 
 @pytest.mark.anyio
 async def test_a_signal_that_was_aborted_before() -> None:
-    controller = AbortController()
-    controller.abort("long ago")
-    one = call(PluginContext(abort_signal=controller.signal))
-    with pytest.raises(PluginAbortedError, match="long ago"):
-        async with one.scope():
-            raise AssertionError("an aborted call must not begin")
+    with pytest.raises(PluginAbortedError, match="long ago"), call(aborted("long ago")).scope():
+        raise AssertionError("an aborted call must not begin")
 
 
 @pytest.mark.anyio
 async def test_a_call_that_is_over_no_longer_listens() -> None:
     controller = AbortController()
     for _ in range(3):
-        async with call(PluginContext(abort_signal=controller.signal)).scope():
+        with call(PluginContext(abort_signal=controller.signal)).scope():
             pass
     assert controller.signal._listeners == {}
     controller.abort()
@@ -148,9 +215,8 @@ async def test_a_call_that_is_over_no_longer_listens() -> None:
 
 @pytest.mark.anyio
 async def test_a_cancellation_from_outside_stays_one() -> None:
-    one = call()
     with anyio.CancelScope() as outer:
-        async with one.scope():
+        with call().scope():
             outer.cancel()
             await anyio.sleep_forever()
     assert outer.cancelled_caught
@@ -158,18 +224,16 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
 
 @pytest.mark.anyio
 async def test_an_error_passes_through_a_scope() -> None:
-    with pytest.raises(KeyError, match="mine"):
-        async with call().scope():
-            raise KeyError("mine")
+    with pytest.raises(KeyError, match="mine"), call().scope():
+        raise KeyError("mine")
 
 
 @pytest.mark.anyio
 async def test_scopes_in_one_another() -> None:
     # A call waits for an instance, that is made in a call of its own.
     outer, inner = call(deadline_ms=20), call(deadline_ms=60_000)
-    with pytest.raises(DeadlineExceededError) as caught:
-        async with outer.scope(), inner.scope():
-            await anyio.sleep_forever()
+    with pytest.raises(DeadlineExceededError) as caught, outer.scope(), inner.scope():
+        await anyio.sleep_forever()
     assert caught.value.value == 20
 
 
@@ -180,7 +244,7 @@ SIZE = len(pack(to_document(LogEvent("hello"))))
 
 def log(one: Call, times: int) -> None:
     for _ in range(times):
-        one.context.logger.emit(LogEvent("hello"))
+        CallLogger(one).emit(LogEvent("hello"))
 
 
 BUDGETS: list[tuple[str, int, int, type[LimitExceededError], Callable[[Call], None]]] = [
@@ -222,8 +286,7 @@ def test_sizes_of_documents(name: str) -> None:
 
 def test_what_is_logged_reaches_the_callers_logger() -> None:
     logger = MemoryLogger()
-    one = call(PluginContext(logger=logger))
-    one.context.logger.info("hello", answer=42)
+    CallLogger(call(PluginContext(logger=logger))).info("hello", answer=42)
     assert logger.events == [LogEvent("hello", fields={"answer": 42})]
 
 
@@ -231,16 +294,17 @@ def test_what_is_too_much_does_not() -> None:
     logger = MemoryLogger()
     one = call(PluginContext(logger=logger), log_events=1)
     log(one, 1)
-    error = error_of(lambda: log(one, 1))
+    with pytest.raises(LogLimitError) as caught:
+        log(one, 1)
     assert len(logger.events) == 1
-    assert one.host_error is error
+    assert one.host_error is caught.value
 
 
 def test_an_event_that_is_none_is_the_plugins_fault() -> None:
     one = call()
     wrong: Any = LogEvent("hello", fields={"thing": object()})
     with pytest.raises(ValueError):
-        one.context.logger.emit(wrong)
+        CallLogger(one).emit(wrong)
     assert one.host_error is None
 
 
@@ -251,9 +315,9 @@ class RaisingLogger(PluginLogger):
 
 def test_what_the_callers_logger_raises_is_kept() -> None:
     one = call(PluginContext(logger=RaisingLogger()))
-    error = error_of(lambda: log(one, 1))
-    assert isinstance(error, KeyboardInterrupt)
-    assert one.host_error is error
+    with pytest.raises(KeyboardInterrupt) as caught:
+        log(one, 1)
+    assert one.host_error is caught.value
 
 
 # --- onto an event loop --------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from anyio.lowlevel import EventLoopToken
+from anyio.lowlevel import EventLoopToken, current_token
 
 
 def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
@@ -20,6 +20,13 @@ def call_soon(token: EventLoopToken, function: Callable[[], Any]) -> None:
         schedule(function)
     except RuntimeError:  # asyncio: the loop is closed; trio's RunFinishedError is one too
         return
+
+
+def soon_here(function: Callable[[], Any]) -> None:
+    """Runs `function` on this event loop, which runs the caller, when it comes round."""
+    loop: Any = current_token().native_token
+    schedule = getattr(loop, "call_soon", None) or loop.run_sync_soon
+    schedule(function)
 
 
 class Stopwatch:

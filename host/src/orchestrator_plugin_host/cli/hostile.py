@@ -40,6 +40,12 @@ def hostile(
         float,
         typer.Option(metavar="MS", help="What the 99th percentile of overshoots may be."),
     ] = 50,
+    max_gap_ms: Annotated[
+        float,
+        typer.Option(
+            metavar="MS", help="How long 99 of 100 cases may hold the event loop at once."
+        ),
+    ] = 20,
     jobs: Annotated[
         int,
         typer.Option(min=1, metavar="N", help="Cases at once. More than one makes times worse."),
@@ -48,15 +54,15 @@ def hostile(
 ) -> None:
     """Run guests that mean harm, each in a host of its own, and see whether the host survives.
 
-    Ends with 0 only if every guest was stopped as it should be, no host died, hung or grew, and
-    deadlines were kept.
+    Ends with 0 only if every guest was stopped as it should be, no host died, hung or grew, no
+    event loop was held for long, and deadlines were kept.
     """
     out = Output(as_json)
     with out.reporting():
         wanted = _wanted(family, case)
         tiers: Sequence[Tier] = TIERS if tier == "both" else (tier,)
         results = _run(out, [(one, where) for one in wanted for where in tiers], jobs)
-        summary = _summary(results, tiers, max_overshoot_ms)
+        summary = _summary(results, tiers, max_overshoot_ms, max_gap_ms)
         if as_json:
             out.document(summary | {"cases": [one.document() for one in results]})
         else:
@@ -126,6 +132,7 @@ def _table(results: Sequence[Result]) -> RenderableType:
     table.add_column("tier", no_wrap=True, style="dim")
     table.add_column("outcome", ratio=1, overflow="fold")
     table.add_column("ms", justify="right", no_wrap=True, style="dim")
+    table.add_column("held", justify="right", no_wrap=True, style="dim")
     before: Case | None = None
     for one in results:
         table.add_row(
@@ -136,6 +143,7 @@ def _table(results: Sequence[Result]) -> RenderableType:
             one.tier,
             Text(_outcome(one), style="" if one.passed else "red"),
             f"{sum(step.milliseconds for step in one.report.steps):.0f}",
+            f"{one.report.heartbeat.held_ms:.0f}",
         )
         before = one.case
     return table
@@ -148,16 +156,24 @@ def _outcome(result: Result) -> str:
 
 
 def _summary(
-    results: Sequence[Result], tiers: Sequence[Tier], max_overshoot_ms: float
+    results: Sequence[Result], tiers: Sequence[Tier], max_overshoot_ms: float, max_gap_ms: float
 ) -> dict[str, Any]:
-    overshoots = sorted(ms for one in results for ms in one.overshoots_ms)
-    measured = {
-        name: overshoots[math.ceil(share * len(overshoots)) - 1] if overshoots else None
-        for name, share in _QUANTILES.items()
+    overshoots = [ms for one in results for ms in one.overshoots_ms]
+    gaps = [one.report.heartbeat.held_ms for one in results]
+    neighbours = [one.report.neighbour_ms for one in results if one.report.neighbour_ms is not None]
+    worst = max(results, key=lambda one: one.report.heartbeat.held_ms)
+    told = {
+        "overshoot_ms": _measured(overshoots) | {"allowed": max_overshoot_ms},
+        "gap_ms": _measured(gaps)
+        | {"allowed": max_gap_ms, "worst": {"case": worst.case.id, "tier": worst.tier}},
+        "neighbour_ms": _measured(neighbours),
     }
-    late = measured["p99"] is not None and measured["p99"] > max_overshoot_ms
+    kept = all(
+        one["p99"] is None or one["p99"] <= one["allowed"]
+        for one in (told["overshoot_ms"], told["gap_ms"])
+    )
     return {
-        "ok": all(one.passed for one in results) and not late,
+        "ok": all(one.passed for one in results) and kept,
         "tiers": {
             tier: {
                 "cases": sum(one.tier == tier for one in results),
@@ -167,8 +183,17 @@ def _summary(
             }
             for tier in tiers
         },
-        "overshoot_ms": {**measured, "count": len(overshoots), "allowed": max_overshoot_ms},
+        **told,
     }
+
+
+def _measured(times: Sequence[float]) -> dict[str, Any]:
+    ordered = sorted(times)
+    measured: dict[str, Any] = {
+        name: ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
+        for name, share in _QUANTILES.items()
+    }
+    return measured | {"count": len(ordered)}
 
 
 def _told(summary: dict[str, Any], results: Sequence[Result]) -> RenderableType:
@@ -180,19 +205,31 @@ def _told(summary: dict[str, Any], results: Sequence[Result]) -> RenderableType:
             f"  {tier}: {counts['passed']} of {counts['cases']} cases as they should be, "
             f"{counts['died']} hosts died, {counts['hung']} hung\n"
         )
-    over = summary["overshoot_ms"]
+    over, gap, neighbour = (summary[f"{name}_ms"] for name in ("overshoot", "gap", "neighbour"))
     if over["count"]:
         text.append_text(_mark(over["p99"] <= over["allowed"]))
         text.append(
-            f"  {over['count']} deadlines overshot by {over['p50']:.1f} ms (p50), "
-            f"{over['p99']:.1f} ms (p99), {over['max']:.1f} ms at most; "
+            f"  {over['count']} deadlines overshot by {_quantiles(over)}; "
             f"{over['allowed']:g} ms are allowed\n"
         )
+    text.append_text(_mark(gap["p99"] <= gap["allowed"]))
+    text.append(
+        f"  event loops held for {_quantiles(gap)}, in {gap['worst']['case']} "
+        f"({gap['worst']['tier']}); {gap['allowed']:g} ms are allowed\n"
+    )
+    if neighbour["count"]:
+        text.append(f"   other plugins waited for {_quantiles(neighbour)}\n")
     for one in results:
         if not one.passed and one.stderr:
             text.append(f"\n{one.case.id} ({one.tier}) wrote:\n", style="bold")
             text.append(printable(one.stderr[-1000:]), style="dim")
     return text
+
+
+def _quantiles(times: dict[str, Any]) -> str:
+    return (
+        f"{times['p50']:.1f} ms (p50), {times['p99']:.1f} ms (p99), {times['max']:.1f} ms at most"
+    )
 
 
 def _mark(good: bool) -> Text:

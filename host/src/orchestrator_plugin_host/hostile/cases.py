@@ -34,7 +34,7 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 _LIMITS: Final[dict[str, Any]] = {"memory_bytes": 64 * MIB, "deadline_ms": 5_000}
 _PEAK_MB: Final = 200
 _LEFT_MB: Final = 32
-_GAP_MS: Final = 100
+_GAP_MS: Final = 60
 _NEIGHBOUR_MS: Final = 250
 _PORT: Final = 10_000
 
@@ -136,8 +136,8 @@ class Bounds(_Model):
 class Piece(_Model):
     """Bytes of a file, repeated."""
 
-    hex: str
-    """The bytes in hexadecimal; spaces do not matter."""
+    hex: Annotated[str, Field(pattern="^( *[0-9a-f]{2})* *$")]
+    """The bytes in hexadecimal; spaces between them do not matter."""
     times: Positive = 1
 
     def data(self) -> bytes:

@@ -19,7 +19,7 @@ from ..timing import call_soon
 
 T = TypeVar("T")
 
-QUANTUM_SECONDS: Final = 0.02
+QUANTUM_SECONDS: Final = 0.005
 """How long a thread has one guest while others wait."""
 
 

@@ -126,7 +126,7 @@ class Guest:
         self._store.begin_instance(self._imports.linker, self._loaded.component)
         return self.proceed()
 
-    def start(
+    def begin(
         self,
         interface: str,
         name: str,
@@ -135,13 +135,12 @@ class Guest:
         fuel: int | None,
         room: int,
         rooms: Mapping[str, int],
-    ) -> Step:
-        """Calls an exported function, with values as in `values` and `fuel`, or what is left of it
-        without. No string or list of the result
+    ) -> None:
+        """Begins a call of an exported function, with values as in `values`: nothing of it runs
+        before `proceed`. It has `fuel`, or without it what is left. No string or list of the result
         may have more bytes than `room`; `rooms` as for `instantiate`.
 
-        Raises `CapiError`, `ValueMismatchError`, `ValueTooLargeError`, `UnicodeDecodeError`, or
-        `RuntimeError` if the guest is closed or in a call.
+        Raises `RuntimeError` if the guest is closed or in a call.
         """
         self._store.check_at_rest()
         function = self._functions.get((interface, name))
@@ -157,6 +156,14 @@ class Guest:
             self._store.set_fuel(fuel)
         function.arguments.fill(arguments)
         self._store.begin_call(function)
+
+    def start(self, interface: str, name: str, arguments: Sequence[Any], **bounds: Any) -> Step:
+        """`begin`, and `proceed`.
+
+        Raises `CapiError`, `ValueMismatchError`, `ValueTooLargeError`, `UnicodeDecodeError`, or
+        `RuntimeError` if the guest is closed or in a call.
+        """
+        self.begin(interface, name, arguments, **bounds)
         return self.proceed()
 
     def answer(self, value: Any) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -16,10 +16,14 @@ from .computing import QUANTUM_SECONDS, Computing
 from .config import make_engine
 from .guest import Guest, LoadedComponent, forget_resource
 from .imports import ANYWHERE, import_rooms, room_for
-from .instance import Instance, Turns, explained, store_limits
+from .instance import InlineTime, Instance, explained, store_limits
 from .linking import GuestImports
 from .signals import SignalGuard
 from .steps import YIELDED, Asked, Done, Step
+
+INLINE_MEMORY: Final = 48 * 1024 * 1024
+"""Bytes of memory up to which a guest may run on the event loop. One instruction may move all of
+its memory, and is not interrupted: it takes up to 20 ms for so much."""
 
 
 class Sandbox:
@@ -30,7 +34,7 @@ class Sandbox:
         self.signals = SignalGuard()
         self.imports = GuestImports(self.engine)
         self.computing = Computing()
-        self.turns = Turns()
+        self.inline_time = InlineTime()
 
     def close(self) -> None:
         """Ends the threads, and frees what is shared once the last guest is gone. No other can be
@@ -47,7 +51,8 @@ class InProcessInstance(Instance):
         self._sandbox = sandbox
         self.usable = True
         self.at_rest = False
-        self.turns = sandbox.turns
+        self.inline_time = sandbox.inline_time
+        self._stays_inline = call.limits.memory_bytes <= INLINE_MEMORY
         self._lock = threading.Lock()
         self._in_thread = False
         self._work: Future[Step] | None = None  # that nobody waits for just now
@@ -80,13 +85,15 @@ class InProcessInstance(Instance):
             raise told from None
         return made
 
-    def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
+    def start(
+        self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
+    ) -> Step:
         """As `Instance` says."""
         self._sandbox.computing.check_process()
         self._sandbox.signals.check()
         limits = call.limits
         self.at_rest = False
-        return self._guest.start(
+        self._guest.begin(
             interface,
             name,
             arguments,
@@ -94,15 +101,15 @@ class InProcessInstance(Instance):
             room=room_for(limits.document_out_bytes),
             rooms=self._rooms,
         )
+        return self._guest.proceed() if run and self._stays_inline else YIELDED
 
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
         """As `Instance` says."""
         self._guest.answer(answer)
-        return self._guest.proceed() if run else YIELDED
+        return self._guest.proceed() if run and self._stays_inline else YIELDED
 
     async def proceed(self, call: Call) -> Step:
-        """As `Instance` says: the guest computes in a thread. An instruction that moves many bytes
-        at once is not interrupted, but begins a slice of its own, so never on the event loop."""
+        """As `Instance` says: the guest computes in a thread."""
         work, self._work = self._work or self._begun(call, self._guest.proceed), None
         try:
             return await self._sandbox.computing.ended(work)

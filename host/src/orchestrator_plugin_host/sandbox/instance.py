@@ -19,6 +19,7 @@ import anyio.lowlevel
 from ..calls import Call
 from ..errors import DocumentTooLargeError, PluginClosedError, PluginOutputError
 from ..limits import UNITS, Limits
+from ..timing import soon_here
 from . import _capi
 from .failures import failure
 from .guest import DROP, StoreLimits
@@ -27,23 +28,31 @@ from .linking import BadArgumentError
 from .steps import YIELDED, Asked, Done, Step
 from .values import Ok, Resource, ValueMismatchError, ValueTooLargeError
 
-TURN_SECONDS: Final = 0.001
-"""How long a guest may have the event loop for itself, before it goes on in a thread."""
+INLINE_SECONDS: Final = 0.002
+"""How long guests may have one pass of the event loop for themselves, all of them together."""
 
 
-class Turns:
-    """How long guests have kept one event loop from anything else, in calls that never waited."""
+class InlineTime:
+    """How long guests have kept one event loop since it last looked at its other tasks."""
+
+    __slots__ = ("_seconds",)
 
     def __init__(self) -> None:
         self._seconds = 0.0
 
-    def used(self, seconds: float) -> bool:
-        """Counts; whether it is time to let others have the event loop."""
+    @property
+    def left(self) -> bool:
+        """Whether a guest may run on the event loop now."""
+        return self._seconds < INLINE_SECONDS
+
+    def use(self, seconds: float) -> None:
+        """Counts, until the event loop has come round."""
+        if not self._seconds:
+            soon_here(self._reset)
         self._seconds += seconds
-        if self._seconds < TURN_SECONDS:
-            return False
+
+    def _reset(self) -> None:
         self._seconds = 0.0
-        return True
 
 
 class Instance(ABC):
@@ -55,18 +64,20 @@ class Instance(ABC):
 
     usable: bool
     at_rest: bool
-    turns: Turns
+    inline_time: InlineTime
 
     # How a guest is driven. Whatever these raise, the instance is closed.
 
     @abstractmethod
-    def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
-        """Calls an exported function, and runs the guest briefly."""
+    def start(
+        self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
+    ) -> Step:
+        """Calls an exported function; with `run`, may run the guest briefly, and otherwise leaves
+        that to `proceed`."""
 
     @abstractmethod
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
-        """Gives the guest the answer to what it asked for; with `run`, runs it briefly, and
-        otherwise leaves that to `proceed`."""
+        """Gives the guest the answer to what it asked for; `run` as for `start`."""
 
     @abstractmethod
     async def proceed(self, call: Call) -> Step:
@@ -98,10 +109,12 @@ class Instance(ABC):
         try:
             self._check_usable(call)
             call.check()
+            inline = self.inline_time
             began = time.monotonic()
-            step = self.start(call, interface, name, arguments)
+            step = self.start(call, interface, name, arguments, run=inline.left)
+            inline.use(time.monotonic() - began)
             if type(step) is Done:
-                if self.turns.used(time.monotonic() - began):
+                if not inline.left:
                     await anyio.lowlevel.cancel_shielded_checkpoint()
                 self.at_rest = True
                 return step.value
@@ -117,17 +130,19 @@ class Instance(ABC):
 
     async def _driven(self, call: Call, step: Step) -> Any:
         """Drives a guest that has begun to its result."""
-        turn_ends = time.monotonic() + TURN_SECONDS
+        inline = self.inline_time
         while True:
             if type(step) is Asked:
+                began = time.monotonic()
                 has_answer, value = answer_at_once(call, step)
                 if not has_answer:
                     value = await answer(call, step)
-                    if time.monotonic() > turn_ends:  # it may not have waited for anything
+                    if not inline.left:  # it may not have waited for anything
                         await anyio.lowlevel.checkpoint()
-                        turn_ends = time.monotonic() + TURN_SECONDS
                     self._check_usable(call)
-                step = self.resume(call, value, run=time.monotonic() < turn_ends)
+                    began = time.monotonic()
+                step = self.resume(call, value, run=inline.left)
+                inline.use(time.monotonic() - began)
             elif step is YIELDED:
                 try:
                     step = await self.proceed(call)
@@ -135,7 +150,6 @@ class Instance(ABC):
                     await self._stopping(call)
                     raise
                 self._check_usable(call)
-                turn_ends = time.monotonic() + TURN_SECONDS
             else:
                 assert type(step) is Done
                 self.at_rest = True

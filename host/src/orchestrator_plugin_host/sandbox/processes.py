@@ -19,8 +19,8 @@ from .failures import failure
 from .guest import DROP
 from .imports import import_rooms, room_for
 from .instance import (
+    InlineTime,
     Instance,
-    Turns,
     explained,
     output_error,
     store_limits,
@@ -60,7 +60,7 @@ class ProcessInstance(Instance):
         self._readers: dict[tuple[str, str], tuple[list[Read], Read]] = {}
         self.usable = True
         self.at_rest = False
-        self.turns = Turns()
+        self.inline_time = InlineTime()
 
     @classmethod
     async def made(
@@ -113,7 +113,9 @@ class ProcessInstance(Instance):
         except ChannelClosedError as error:
             raise await self._told(call, error) from None
 
-    def start(self, call: Call, interface: str, name: str, arguments: Sequence[Any]) -> Step:
+    def start(
+        self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
+    ) -> Step:
         """As `Instance` says."""
         if not self.at_rest:
             raise RuntimeError("the guest is in a call")

@@ -1,0 +1,164 @@
+"""Guests share an event loop and its threads: none of them keeps the others from either."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+
+import anyio
+import anyio.lowlevel
+import pytest
+from orchestrator_plugin_host import DeadlineExceededError, Limits
+from orchestrator_plugin_host.sandbox.config import FUEL_SLICE
+from orchestrator_plugin_host.sandbox.guest import Guest as Stepped
+from orchestrator_plugin_host.sandbox.guest import StoreLimits
+from orchestrator_plugin_host.sandbox.inprocess import Sandbox
+from orchestrator_plugin_host.sandbox.instance import Instance
+from orchestrator_plugin_host.sandbox.steps import YIELDED, Done
+from orchestrator_plugin_host.sandbox.values import Ok
+from orchestrator_plugin_sdk import PluginContext
+from support.guests import DATA, Guest
+from support.heartbeat import unhindered
+from support.processes import HANG_SECONDS, resident_bytes
+
+from .conftest import Make, ask
+from .stepping import ECHO, FUEL, ROOMS, loaded, start
+from .test_giving_up import DOING, FOR_EVER, Quiet, busy
+
+pytestmark = pytest.mark.anyio
+
+MANY = FOR_EVER.model_copy(update={"deadline_ms": 1000, "memory_bytes": 1 << 28})
+LARGE = {"fills much memory", "moves much memory"}
+
+
+async def is_ended(instance: Instance, limits: Limits = MANY) -> None:
+    """Runs what never ends by itself until its time is up."""
+    with pytest.raises(DeadlineExceededError):
+        await ask(instance, limits=limits, context=PluginContext(logger=Quiet()))
+
+
+async def all_at_once(instances: list[Instance]) -> None:
+    async with unhindered(), anyio.create_task_group() as group:
+        for instance in instances:
+            group.start_soon(is_ended, instance)
+
+
+@pytest.mark.parametrize("doing", [one for one in DOING if one not in LARGE])
+async def test_many_guests_that_do_the_same(make: Make, tier: str, doing: str) -> None:
+    count = 40 if tier == "in-process" else 4
+    with anyio.fail_after(2 * HANG_SECONDS):
+        guest = busy(doing).but(memory="4")
+        await all_at_once([await make(guest, limits=MANY) for _ in range(count)])
+
+
+async def test_many_guests_that_do_this_and_that(make: Make, tier: str) -> None:
+    count = 60 if tier == "in-process" else 12
+    guests: Iterator[Guest] = cycle(
+        [busy(doing) if doing in LARGE else busy(doing).but(memory="4") for doing in DOING]
+    )
+    with anyio.fail_after(2 * HANG_SECONDS):
+        await all_at_once([await make(one, limits=MANY) for one in islice(guests, count)])
+
+
+async def test_calls_beside_guests_that_compute_for_ever(make: Make) -> None:
+    # One that is done in a moment, one that waits, and one that needs a thread for a while.
+    computes = f"""(local $i i32)
+        (loop $more
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $more (i32.lt_u (local.get $i) (i32.const {10 * FUEL_SLICE}))))
+        {ECHO}"""
+    spinning = [await make(busy("computes").but(memory="4"), limits=FOR_EVER) for _ in range(8)]
+    others = [
+        await make(Guest(functions={"generate": body}), limits=FOR_EVER)
+        for body in (ECHO, f"(call $sleep (i64.const 5)) {ECHO}", computes)
+    ]
+    async with unhindered(), anyio.create_task_group() as group:
+        for one in spinning:
+            group.start_soon(is_ended, one, FOR_EVER)
+        with anyio.fail_after(HANG_SECONDS):
+            for _ in range(5):
+                for other in others:
+                    assert await ask(other, limits=FOR_EVER) == Ok(("bytes", b""))
+        group.cancel_scope.cancel()
+
+
+async def test_quick_calls_one_after_the_other_leave_room_for_others(make: Make) -> None:
+    # Each is done at once, and nothing is ever waited for.
+    instance = await make(Guest(functions={"generate": ECHO}))
+    async with unhindered() as beating:
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            await ask(instance)
+    assert beating.beats > 5
+
+
+@pytest.mark.parametrize("tier", ["in-process"])
+async def test_many_guests_wait_at_once(make: Make) -> None:
+    # A guest that waits takes no thread: two hundred wait as long as one.
+    guest = Guest(functions={"generate": f"(call $sleep (i64.const 200)) {ECHO}"}, memory="1")
+    instances = [await make(guest) for _ in range(200)]
+    began = time.monotonic()
+    async with unhindered(), anyio.create_task_group() as group:
+        for instance in instances:
+            group.start_soon(ask, instance)
+    assert time.monotonic() - began < 2
+
+
+async def test_large_lists_do_not_keep_the_event_loop(make: Make) -> None:
+    # wasmtime converts a list of bytes one by one, to the host and from it.
+    size = 2_500_000
+    limits = Limits(deadline_ms=3000, fuel=1 << 60, log_bytes=1 << 30, log_events=1 << 30)
+    body = f"""(loop $more
+        (call $emit (i32.const 0) (i32.const {DATA}) (i32.const {size})) (br $more))
+        (unreachable)"""
+    passing = await make(Guest(functions={"generate": body}, memory="100"), limits=limits)
+    async with unhindered():
+        with pytest.raises(Exception, match="logged what is not a log event"):
+            await ask(passing, limits=limits)
+    returned = f"(call $ok_bytes (i32.const {DATA}) (i32.const {size}))"
+    returning = await make(Guest(functions={"generate": returned}, memory="100"), limits=limits)
+    async with unhindered():
+        for _ in range(3):
+            assert len((await ask(returning, limits=limits)).value[1]) == size
+
+
+async def test_a_large_document_does_not_keep_the_event_loop(make: Make) -> None:
+    # One for a guest that reads lists of bytes alone.
+    limits = Limits(deadline_ms=60_000, fuel=1 << 60, memory_bytes=1 << 28)
+    taking = await make(
+        Guest(functions={"generate": "$document_2096"}, memory="200"), limits=limits
+    )
+    document = bytes(range(256)) * 40_000
+    async with unhindered():
+        await ask(taking, "generate", ("bytes", document), limits=limits)
+
+
+# --- instructions that take long -----------------------------------------------------------------
+
+BYTES = 200_000_000
+BULK = {
+    "memory.fill": f"(memory.fill (i32.const 0) (i32.const 7) (i32.const {BYTES}))",
+    "memory.copy": f"(memory.copy (i32.const {BYTES // 2}) (i32.const 0) (i32.const {BYTES // 2}))",
+}
+
+
+@pytest.mark.parametrize("instruction", BULK)
+def test_an_instruction_that_takes_long_begins_a_slice(sandbox: Sandbox, instruction: str) -> None:
+    # So what a call does at first, on the event loop, is over before it.
+    text = Guest(
+        functions={"generate": f"{BULK[instruction]} {ECHO}"}, memory=str(BYTES // 65_536 + 1)
+    )
+    limits = StoreLimits(1 << 28, 4, 16, 8, 10_000)
+    one = Stepped(sandbox.engine, sandbox.imports, loaded(sandbox.engine, text), limits)
+    assert one.instantiate(FUEL, ROOMS) == Done(None)
+    before = resident_bytes(os.getpid())
+    assert start(one) is YIELDED
+    assert resident_bytes(os.getpid()) < before + BYTES // 10
+    step = one.proceed()
+    while step is YIELDED:
+        step = one.proceed()
+    assert isinstance(step, Done)
+    assert resident_bytes(os.getpid()) > before + BYTES // 3
+    one.close()
