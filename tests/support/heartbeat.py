@@ -22,12 +22,13 @@ ATTEMPTS = 3
 
 class Heartbeat:
     """A task that wants to run every few milliseconds. `gap` is the longest that it had to wait, in
-    seconds, without the time that its thread waited for a core; `growth`, by how much the process
-    was larger than at first, in bytes."""
+    seconds, without the time that its thread waited for a core; `busy`, the longest that its thread
+    computed meanwhile; `growth`, by how much the process was larger than at first, in bytes."""
 
     def __init__(self) -> None:
         self._clock = FairClock()
         self.gap = 0.0
+        self.busy = 0.0
         self.growth = 0
         self.beats = 0
         self._first = resident_bytes()
@@ -36,7 +37,9 @@ class Heartbeat:
         """Beats until it is cancelled."""
         while True:
             _, before = self._clock.now()
+            computed = time.thread_time()
             await anyio.sleep(BEAT_SECONDS)
+            self.busy = max(self.busy, time.thread_time() - computed)
             self.gap = max(self.gap, self._clock.now()[1] - before - BEAT_SECONDS)
             self.growth = max(self.growth, resident_bytes() - self._first)
             self.beats += 1
