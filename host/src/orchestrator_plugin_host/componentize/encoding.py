@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from ..binary import COMPONENT, MAGIC, index_type, section, sized, unsigned
+from ..binary import COMPONENT, MAGIC, index_type, sized, unsigned
 from ..wit import (
     EnumType,
     FlagsType,
@@ -131,7 +131,7 @@ class ComponentScope(Scope):
     """A component, written section by section."""
 
     def _section(self, kind: int, content: bytes, sort: bytes) -> int:
-        self.pieces.append(section(kind, content))
+        self.pieces += (bytes([kind]) + unsigned(len(content)), content)  # which may be large
         return self.count(sort)
 
     def define(self, definition: bytes) -> int:
@@ -190,4 +190,4 @@ class ComponentScope(Scope):
 
     def encoded(self) -> bytes:
         """The component."""
-        return MAGIC + COMPONENT + b"".join(self.pieces)
+        return b"".join([MAGIC, COMPONENT, *self.pieces])

@@ -122,7 +122,7 @@ class Bounds(_Model):
     """Megabytes that the host's process may grow by, at any moment; without it, the plugin's memory
     and 200. On the tier `in-process`, `guest_mb` more."""
     guest_mb: Annotated[int, Field(ge=0)] = 0
-    """Megabytes of its own memory that the guest touches."""
+    """Megabytes of its memories that the guest touches: its own, and those of its adapters."""
     left_mb: Positive = _LEFT_MB
     """Megabytes that it may be larger by when the case's plugins have been shut down."""
     gap_ms: Positive = _GAP_MS

@@ -1,0 +1,5 @@
+;;@ memory
+(memory (export "memory") 1000)
+
+;;@ generate
+(call $ok_payload (i32.const 1) (i32.const 65536) (i32.const 60000000))
