@@ -16,7 +16,7 @@ from orchestrator_plugin_host import (
     PluginInputError,
     PluginOutputError,
 )
-from orchestrator_plugin_host.operations import check_list_bytes, codecs_of
+from orchestrator_plugin_host.operations import codecs_of
 from orchestrator_plugin_host.pieces import at_once
 from orchestrator_plugin_sdk import (
     CallContext,
@@ -38,7 +38,7 @@ from orchestrator_plugin_sdk.contract import KINDS
 Form = Literal["bytes", "latin1", "base64"]
 FORMS: tuple[Form, ...] = ("bytes", "latin1", "base64")
 MIB = 1 << 20
-LIMITS = Limits(list_bytes=32 * MIB)  # so that all forms carry the same
+LIMITS = Limits()
 CODECS = {
     method: codec
     for kind in KINDS.values()
@@ -269,20 +269,3 @@ def test_what_a_hostile_answer_costs(name: str, form: Form) -> None:
     finally:
         tracemalloc.stop()
     assert held < 4 * len(document) + 8_000_000
-
-
-# --- lists of bytes ------------------------------------------------------------------------------
-
-
-def test_payloads_of_the_form_bytes_are_limited() -> None:
-    codec = codecs_of("example", KINDS[PluginType.PROVIDER], Limits(list_bytes=20))["generate"]
-    assert codec.decode("bytes", pack({"text": "a"})) == ModelResponse("a")
-    document = pack({"text": "a" * 20})
-    for decode in (codec.decode, lambda form, data: at_once(codec.decode_pieces(form, data))):
-        with pytest.raises(DocumentTooLargeError, match="payload_encodings") as caught:
-            decode("bytes", document)
-        assert (caught.value.limit, caught.value.value) == ("list_bytes", 20)
-    assert codec.decode("latin1", document.decode("latin-1").encode()).text == "a" * 20
-    check_list_bytes("example", Limits(), 96 * 1024, "was to get")
-    with pytest.raises(DocumentTooLargeError, match="'example' was to get 98,305 bytes in the"):
-        check_list_bytes("example", Limits(), 96 * 1024 + 1, "was to get")

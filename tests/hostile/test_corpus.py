@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from orchestrator_plugin_host import read_component
 from orchestrator_plugin_host.hostile.building import build, read_pieces
 from orchestrator_plugin_host.hostile.cases import (
     TIERS,
@@ -54,8 +55,10 @@ def test_case(case: Case, tier: Tier, runner: Runner) -> None:
 
 def test_there_are_enough() -> None:
     assert len(CORPUS) > 150
-    assert {"cpu", "memory", "stack", "types", "documents", "blocking", "floods", "reentrance",
-            "after-the-end", "traps", "escape"} <= {case.family for case in CORPUS}  # fmt: skip
+    assert {case.family for case in CORPUS} >= {
+        "cpu", "memory", "stack", "types", "documents", "blocking", "floods", "reentrance",
+        "after-the-end", "traps", "escape", "host-work",
+    }  # fmt: skip
 
 
 def test_each_says_what_it_tries_in_words_of_its_own() -> None:
@@ -228,6 +231,53 @@ def test_what_a_case_has_started_ends_with_it(
     wait_until(lambda: not alive(int(started.read_text())), "the end of what it started")
 
 
+# Has the event loop busy for a tenth of a second, again and again.
+HOLDS = """
+import asyncio, time
+def hold(loop):
+    time.sleep(0.1)
+    loop.call_later(0.01, hold, loop)
+run = asyncio.BaseEventLoop.run_forever
+def run_forever(loop):
+    loop.call_later(0.01, hold, loop)
+    run(loop)
+asyncio.BaseEventLoop.run_forever = run_forever
+"""
+
+
+def test_an_event_loop_that_is_held(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = tmp_path / "played"
+    count = f"\nwith open({str(played)!r}, 'a') as file: file.write('x')\n"
+    broken(tmp_path / "broken", monkeypatch, IN_A_CASE.format(count + HOLDS))
+    bounds = "neighbour = true\nbounds = { gap_ms = 80, neighbour_ms = 80 }\n"
+    with Runner(cache_directory) as runner:
+        result = runner.run(written(tmp_path, bounds + CALL), "in-process")
+    assert result.report.heartbeat.held_ms > 80
+    assert result.report.neighbour_calls > 0
+    held, neighbour, threads = result.failures
+    assert held.startswith("the event loop was held for 1")
+    assert held.endswith(", it may be for 80")
+    assert neighbour.startswith("the neighbour had to wait for ")
+    assert threads.startswith("the application had to wait for a thread for ")
+    assert result.late == result.failures
+    assert played.read_text() == "xxx"  # what is late alone is tried again
+
+
+def test_a_case_that_is_late_but_once(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    once = f"import os\nif not os.path.exists({str(seen)!r}):\n    os.mkdir({str(seen)!r})"
+    code = once + HOLDS.replace("\n", "\n    ")
+    broken(tmp_path / "broken", monkeypatch, IN_A_CASE.format(code))
+    with Runner(cache_directory) as runner:
+        result = runner.run(written(tmp_path, "bounds = { gap_ms = 80 }\n" + CALL), "in-process")
+    assert seen.exists()
+    assert result.passed, result.failures
+
+
 def broken(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(code)
@@ -248,6 +298,16 @@ UNREADABLE = {
         "an error or an answer, not both",
     ),
     "a limit without its error": (CALL + 'limit = "fuel"\n', "name its class"),
+    "a binary file of nothing": ('form = "binary"\n' + CALL, "made of bytes, and there are none"),
+    "bytes that are none": (CALL + '[[bytes]]\nhex = "0g"\n', "bytes.0.hex: "),
+    "a server that sends nothing": (CALL + "[[server]]\ntimes = 2\n", "either send or hex"),
+    "a server that sends two things": (
+        CALL + '[[server]]\nsend = "a"\nhex = "00"\n',
+        "either send or hex",
+    ),
+    "bytes of a server that are none": (CALL + '[[server]]\nhex = "0"\n', "server.0"),
+    "an unknown import": ('imports = ["network"]\n' + CALL, "imports.0: Input should be"),
+    "a policy of an unknown key": (CALL + "[policy]\ncolour = 1\n", "policy.colour: Extra"),
     "no TOML": ("?", "family/case: "),
 }
 
@@ -287,3 +347,30 @@ def test_pieces() -> None:
         "a": "\none\n",
         "b c": "\ntwo\n" * 3,
     }
+
+
+def test_bytes_after_a_text(tmp_path: Path) -> None:
+    toml = CALL + '[[bytes]]\nhex = "00 02 01 61"\ntimes = 2\n'
+    plain = build(written(tmp_path / "plain", CALL), "guest")
+    assert build(written(tmp_path / "more", toml), "guest") == plain + b"\0\2\1a\0\2\1a"
+
+
+def test_a_file_of_bytes_alone(tmp_path: Path) -> None:
+    toml = (
+        'form = "binary"\n' + CALL + '[[bytes]]\nhex = "0061"\n[[bytes]]\nhex = "ff"\ntimes = 3\n'
+    )
+    assert build(written(tmp_path, toml), "guest") == b"\0a\xff\xff\xff"
+
+
+@pytest.mark.parametrize("imported", ["http", "files"])
+def test_further_imports(imported: str, tmp_path: Path) -> None:
+    case = written(tmp_path, f'imports = ["{imported}"]\n' + CALL)
+    names = [name for name, _ in read_component(build(case, "guest")).imports]
+    assert f"orchestrator:plugin/{imported}@1.0.0" in names
+
+
+def test_the_port_of_a_server(tmp_path: Path) -> None:
+    toml = 'imports = ["http"]\n' + CALL + '[[policy.http]]\nurl = "http://127.0.0.1:{{port}}"\n'
+    case = read_case(written(tmp_path, toml).folder, port=54321)
+    assert case.policy.http[0].url == "http://127.0.0.1:54321"
+    assert b"http://127.0.0.1:54321/" in build(case, "guest")

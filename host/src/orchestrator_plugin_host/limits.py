@@ -59,9 +59,6 @@ class Limits(BaseModel):
     """Bytes of a document that a plugin gives. A byte of text that is not ASCII counts five."""
     document_values: Positive = 50_000
     """Values of a document that a plugin gives: items of lists, keys and values of maps."""
-    list_bytes: Positive = 96 * 1024
-    """Bytes of a payload of the form `bytes`, either way: on the way, each takes some 85 bytes of
-    the host's memory. The forms `latin1` and `base64` have no such limit."""
     log_events: NotNegative = 1_000
     """Log events."""
     log_bytes: NotNegative = MIB
@@ -108,7 +105,6 @@ UNITS: Final = {
     "document_in_bytes": "bytes",
     "document_out_bytes": "bytes",
     "document_values": "values",
-    "list_bytes": "bytes",
     "log_events": "events",
     "log_bytes": "bytes",
     "stream_events": "events",

@@ -130,7 +130,6 @@ class OperationCodec:
         if form == "base64" or len(data) > LARGE:
             return at_once(self.decode_pieces(form, data))
         if form == "bytes":
-            self._check_list(data)
             return self.read(bytes(data))
         if isinstance(data, bytes) and data.isascii():
             return self.read(data)
@@ -173,8 +172,6 @@ class OperationCodec:
         than it needs it, nor should the caller."""
         limits = self._limits
         try:
-            if form == "bytes":
-                self._check_list(data)
             document = yield from document_of(form, data, limits.document_out_bytes)
             del data
             yield
@@ -186,10 +183,6 @@ class OperationCodec:
         del document
         yield
         return self.accept(plain)
-
-    def _check_list(self, data: bytes | memoryview) -> None:
-        if len(data) <= self._limits.document_out_bytes:  # else that limit is told
-            check_list_bytes(self._plugin, self._limits, len(data), "returned")
 
     def _fault(self, error: DocumentError) -> PluginError:
         """The error of an answer that could not be read."""
@@ -233,25 +226,3 @@ def codecs_of(plugin: str, kind: Kind, limits: Limits) -> Mapping[str, Operation
             for operation in kind.operations
         }
     )
-
-
-def check_list_bytes(plugin: str, limits: Limits, size: int, what: str) -> None:
-    """Raises `DocumentTooLargeError` for a payload of the form `bytes`, which wasmtime moves as a
-    list, that is too long: each of its bytes takes some 85 bytes of the host's memory on the way.
-
-    To be asked before a payload is lowered, and before a list that a guest gave is lifted. `what`
-    says what the plugin did, or was to: `returned`, `was to get`.
-    """
-    if size > limits.list_bytes:
-        raise DocumentTooLargeError(
-            plugin,
-            "list_bytes",
-            limits.list_bytes,
-            UNITS["list_bytes"],
-            f"{what} {size:,} bytes in the payload form `bytes`",
-            remedy=(
-                "pass Limits(list_bytes=…) to PluginHost or load(). The payload forms `latin1` and "
-                "`base64` have no such limit: list them in payload_encodings in the plugin's "
-                "manifest, once it reads them, and have it answer in one of them"
-            ),
-        )

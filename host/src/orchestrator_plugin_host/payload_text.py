@@ -1,20 +1,25 @@
 """Payloads in their text forms, as UTF-8, made and read in pieces.
 
 wasmtime moves a string as a block of UTF-8, and that is what is converted here: a Python `str` of
-megabytes is never made. `orchestrator_plugin_sdk.payload` says what the forms are, and chooses one.
+megabytes is never made, nor a second copy of one: `BytesIO` grows in place and hands out what it
+has. `orchestrator_plugin_sdk.payload` says what the forms are, and chooses one.
 """
 
 from __future__ import annotations
 
 import binascii
+from collections.abc import Collection
+from io import BytesIO
 from typing import Final, Literal
 
-from orchestrator_plugin_sdk import DocumentError
+from orchestrator_plugin_sdk import DocumentError, PayloadEncoding
+from orchestrator_plugin_sdk.payload import choose_encoding
 
 from .pieces import Pieces
 
 TextForm = Literal["latin1", "base64"]
 
+_TEXT_FORMS: Final = ("latin1", "base64")
 _PIECE: Final = 768 * 1024
 """Bytes of a piece: a multiple of 3 and of 4. The most expensive kind takes about 3 ms."""
 
@@ -29,19 +34,30 @@ class DocumentSizeError(DocumentError):
         super().__init__(" ".join(filter(None, [f"has {size:,} bytes", counted])))
 
 
+def form_for(document: bytes, readable: Collection[PayloadEncoding]) -> TextForm:
+    """The form in which a plugin is sent a document, of those that cross cheaply.
+
+    Every plugin reads `bytes`, and gets what is sent as `base64` so: the adapters around it see to
+    that (`sandbox.adapters`).
+    """
+    if "latin1" in readable and choose_encoding(document, _TEXT_FORMS) == "latin1":
+        return "latin1"
+    return "base64"
+
+
 def text_of(form: TextForm, document: bytes) -> Pieces[bytes]:
     """A document in a text form, as UTF-8."""
     if form == "latin1" and document.isascii():
         return document
-    made = []
+    made = BytesIO()
     for at in range(0, len(document), _PIECE):
         piece = document[at : at + _PIECE]
         if form == "latin1":
-            made.append(piece.decode("latin-1").encode("utf-8"))
+            made.write(piece.decode("latin-1").encode("utf-8"))
         else:
-            made.append(binascii.b2a_base64(piece, newline=False))
+            made.write(binascii.b2a_base64(piece, newline=False))
         yield
-    return made[0] if len(made) == 1 else b"".join(made)
+    return made.getvalue()
 
 
 def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]:
@@ -67,30 +83,22 @@ def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]
     return bytes(data)
 
 
-def message_of(text: bytes | memoryview, most: int = 4096) -> str:
-    """What a plugin says in an error, given as UTF-8: as many characters of it. The rest is not
-    decoded."""
-    return str(text[: most * 4], "utf-8", "ignore")[:most]
-
-
 def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     size = len(text)
     if size > 2 * most:
         raise DocumentSizeError((size + 1) // 2)
-    made = []
-    found = at = 0
+    made = BytesIO()
+    at = 0
     while at < size:
         end = min(at + _PIECE, size)
         if end < size and text[end] & 0xC0 == 0x80:  # the second byte of a character
             end -= 1
-        piece = str(text[at:end], "utf-8").encode("latin-1")
-        made.append(piece)
-        found += len(piece)
-        if found > most:
-            raise DocumentSizeError(found)
+        made.write(str(text[at:end], "utf-8").encode("latin-1"))
+        if made.tell() > most:
+            raise DocumentSizeError(made.tell())
         at = end
         yield
-    return made[0] if len(made) == 1 else b"".join(made)
+    return made.getvalue()
 
 
 def _of_base64(text: bytes | memoryview, most: int) -> Pieces[bytes]:
@@ -100,11 +108,11 @@ def _of_base64(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     size = len(text) // 4 * 3 - end.count(b"=")
     if size > most:
         raise DocumentSizeError(size)
-    made = []
+    made = BytesIO()
     for at in range(0, len(text), _PIECE):
         piece = text[at : at + _PIECE]
         if at + _PIECE < len(text) and piece[-1] == ord("="):
             raise ValueError("there is padding in its middle")
-        made.append(binascii.a2b_base64(piece, strict_mode=True))
+        made.write(binascii.a2b_base64(piece, strict_mode=True))
         yield
-    return made[0] if len(made) == 1 else b"".join(made)
+    return made.getvalue()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import anyio.to_thread
 import pytest
 from orchestrator_plugin_host import Limits, read_component
 from orchestrator_plugin_host.admission import world_of
@@ -93,7 +94,7 @@ async def make(compiled: Compile, sandbox: Sandbox, anyio_backend: str) -> Async
         guest: Guest, *, limits: Limits | None = None, context: PluginContext | None = None
     ) -> Instance:
         call = one_call(limits, context)
-        source = compiled(guest).source()
+        source = (await anyio.to_thread.run_sync(compiled, guest)).source()
         sources.append(source)
         with call.scope():
             made.append(await source.instance(call))
@@ -125,7 +126,7 @@ async def ask(
         one_call(limits, context),
         full_name(interface),
         function,
-        *(arguments or (("bytes", b""),)),
+        *(arguments or (("latin1", b""),)),
     )
 
 

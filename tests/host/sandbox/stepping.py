@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.component_file import without_names
-from orchestrator_plugin_host.component_tail import with_drops
 from orchestrator_plugin_host.sandbox import _capi
+from orchestrator_plugin_host.sandbox.adapters.outer import with_adapters
 from orchestrator_plugin_host.sandbox.guest import Guest, LoadedComponent, StoreLimits
 from orchestrator_plugin_host.sandbox.linking import INTERFACES
 from orchestrator_plugin_host.sandbox.steps import YIELDED, Done, Step
@@ -24,11 +25,17 @@ WAIT = f"(call $sleep (i64.const 7)) {ECHO}"
 FORGET = {"(local.set $at": "(global.set $top (i32.const 65536)) (local.set $at"}
 """An allocator that returns the same place every time: a guest that can be called for ever."""
 
-BYTES = ("bytes", b"")
+EMPTY = ("latin1", b"")
 FUEL = 1 << 50
 ROOM = 1 << 24
 ROOMS = dict.fromkeys(INTERFACES, ROOM)
 LIMITS = StoreLimits(1 << 25, 4, 16, 8, 10_000)
+
+
+def in_base64(data: bytes) -> tuple[str, bytes]:
+    """What comes of the bytes that a guest returns, or passes to an import."""
+    return "base64", base64.b64encode(data)
+
 
 Made = Callable[[Text | LoadedComponent], Guest]
 """Makes a guest whose instance is there, of a text or of what was loaded before."""
@@ -36,7 +43,8 @@ Made = Callable[[Text | LoadedComponent], Guest]
 
 def component_of(engine: Engine, text: Text) -> Component:
     """A component of this text, compiled as a worker compiles it."""
-    prepared = with_drops(without_names(text.core()), world_of(KINDS[text.kind]))
+    world = world_of(KINDS[text.kind])
+    prepared = with_adapters(engine, without_names(text.core()), world)
     return _capi.compile_component(engine, prepared)
 
 
@@ -57,7 +65,7 @@ def start(
 ) -> Step:
     """Calls a function of a provider, by default with an empty payload."""
     return one.start(
-        full_name("provider"), name, arguments or (BYTES,), fuel=fuel, room=room, rooms=rooms
+        full_name("provider"), name, arguments or (EMPTY,), fuel=fuel, room=room, rooms=rooms
     )
 
 

@@ -181,12 +181,27 @@ BROKEN = {
 }
 
 
+SAID = {
+    "a result past the memory": "out-of-bounds memory access",
+    "a misaligned result": "unaligned pointer",
+    "an unknown case of the result": "invalid discriminant",
+    "an unknown form": "invalid discriminant",
+    "bytes past the memory": "list out of bounds",
+    "bytes from past the memory": "list out of bounds",
+    "a length that overflows": "list out of bounds",
+    "a string past the memory": "string out of bounds",
+    "an unknown error kind": "invalid discriminant",
+    "an error message past the memory": "string out of bounds",
+}
+"""What the trap is called, where it has a name of its own."""
+
+
 @pytest.mark.parametrize("case", BROKEN)
 async def test_an_answer_that_breaks_the_rules(load: Load, case: str) -> None:
     plugin = await load(BROKEN[case], pool=PoolSettings(instances=1))
     with pytest.raises(PluginTrapError) as caught:
         await plugin.generate(REQUEST)
-    assert caught.value.trap == RULES
+    assert caught.value.trap == SAID.get(case, RULES)
     await works(plugin)
 
 
@@ -210,7 +225,7 @@ async def test_a_stream_that_does_not_exist(load: Load, handle: str) -> None:
 async def test_a_realloc_that_lies(load: Load, realloc: str) -> None:
     with pytest.raises(PluginTrapError) as caught:
         await load(Guest(realloc=realloc))
-    assert caught.value.trap == RULES
+    assert caught.value.trap == "list out of bounds"
     await works(await load(Guest()))
 
 

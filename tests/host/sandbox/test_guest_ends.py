@@ -21,7 +21,7 @@ from support.guests import DATA
 from support.guests import Guest as Text
 from support.processes import resident_bytes
 
-from .stepping import BYTES, ECHO, FUEL, LIMITS, ROOMS, SPIN, WAIT, Made, loaded, start
+from .stepping import ECHO, EMPTY, FUEL, LIMITS, ROOMS, SPIN, WAIT, Made, in_base64, loaded, start
 
 STACK_OVERFLOW = 0
 DEEP = "(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))"
@@ -49,7 +49,7 @@ def in_a_loop_for_long(one: Guest) -> None:
 def in_an_import(one: Guest) -> None:
     one.instantiate(FUEL, ROOMS)
     step = start(one, "generate-stream", ("latin1", bytes(10_000)))
-    assert step == Asked("log", "emit", [("bytes", bytes(10_000))])
+    assert step == Asked("log", "emit", [in_base64(bytes(10_000))])
 
 
 def in_an_import_that_was_answered(one: Guest) -> None:
@@ -161,7 +161,7 @@ def test_a_guest_at_the_address_of_one_that_was_freed(sandbox: Sandbox) -> None:
             assert one.instantiate(FUEL, ROOMS) == Done(None)
             assert isinstance(start(one), Asked)
             one.answer(None)
-            assert one.proceed() == Done(Ok(BYTES))
+            assert one.proceed() == Done(Ok(EMPTY))
             threads.submit(one.close)
     assert len(addresses) < 3000
     assert sandbox.imports.guests == {}
@@ -205,7 +205,7 @@ def test_each_step_on_another_thread(sandbox: Sandbox) -> None:
     assert len(used) == 4
     assert turn > 25
     for i, step in enumerate(steps):
-        assert step == Done(Ok(("bytes", (20 * i).to_bytes(8, "little"))))
+        assert step == Done(Ok(in_base64((20 * i).to_bytes(8, "little"))))
     for i, one in enumerate(guests):
         threads[(i + 1) % 4].submit(one.close).result()
     for thread in threads:
@@ -232,7 +232,7 @@ def deeper(call: str) -> Text:
 def survives(guest: Made, component: LoadedComponent, frames: int, answer: Any) -> bool:
     """Whether a guest gets so deep and back, with its import answered."""
     one = guest(component)
-    argument = ("bytes", frames.to_bytes(4, "little"))
+    argument = in_base64(frames.to_bytes(4, "little"))
     try:
         step = start(one, "generate", argument)
         while isinstance(step, Asked):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import anyio
 from orchestrator_plugin_sdk import (
@@ -14,14 +14,13 @@ from orchestrator_plugin_sdk import (
     PluginContext,
 )
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
-from orchestrator_plugin_sdk.payload import choose_encoding
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
 from ..errors import MemoryLimitError, PluginInitError
 from ..limits import UNITS
-from ..operations import LARGE, check_list_bytes, codecs_of
-from ..payload_text import text_of
+from ..operations import LARGE, codecs_of
+from ..payload_text import form_for, text_of
 from ..pieces import at_once, in_turns
 from ..reach import Reach
 from ..sandbox.instance import Instance
@@ -32,9 +31,6 @@ from ..settings import PoolSettings, Tier
 from ..wit import full_name
 from .base import Backend, Isolation, context_document, own_call
 from .pool import InstancePool
-
-_MAX_MESSAGE: Final = 4096
-"""Characters of what a plugin says when it refuses."""
 
 
 class WasmBackend(Backend):
@@ -124,10 +120,16 @@ class WasmBackend(Backend):
         interface = full_name(operation.interface)
         while True:
             answer = await instance.run(call, interface, "[method]event-stream.next", resource)
-            payload = self._accept(answer, operation, call)
-            if payload is None:
+            reading = self._next(answer, operation, call)
+            del answer  # a large one is gone as soon as it was read
+            if reading is None:
                 return
-            yield await self._document(payload, operation, call)
+            yield await reading
+
+    def _next(self, answer: Any, operation: Operation, call: Call) -> Awaitable[Any] | None:
+        """What reads the next event of a stream, or `None` at its end."""
+        payload = self._accept(answer, operation, call)
+        return None if payload is None else self._document(payload, operation, call)
 
     async def close(self, call: Call) -> None:
         """Shuts every idle instance down and frees it."""
@@ -145,8 +147,11 @@ class WasmBackend(Backend):
             call, full_name(operation.interface), operation.function, *arguments
         )
         value = self._accept(answer, operation, call)
+        del answer
         if operation.form == "document":
-            return await self._document(value, operation, call)
+            reading = self._document(value, operation, call)
+            del value
+            return await reading
         if operation.form == "scalar":
             return self.codecs[operation.method].accept(value)
         return value
@@ -166,7 +171,7 @@ class WasmBackend(Backend):
             )
         raise PluginCallError(
             said["kind"],
-            said["message"][:_MAX_MESSAGE],
+            said["message"],
             retryable=said["retryable"],
             retry_after_ms=said["retry-after-ms"],
         )
@@ -190,10 +195,7 @@ class WasmBackend(Backend):
         )
         if document is None:
             return None
-        form = choose_encoding(document, self._manifest.payload_encodings)
-        if form == "bytes":
-            check_list_bytes(call.plugin, call.limits, len(document), "was to get")
-            return form, document
+        form = form_for(document, self._manifest.payload_encodings)
         if form == "latin1" and document.isascii():
             return form, document
         work = text_of(form, document)

@@ -44,13 +44,13 @@ class Signature:
 
 def exported(function: Function) -> Signature:
     """The type of the core function that a plugin exports to be `function`."""
-    results = _flat(function.result)
+    results = flattened(function.result)
     return Signature(_params(function), ("i32",) if len(results) > 1 else results)
 
 
 def imported(function: Function) -> Signature:
     """The type of the core function that a plugin imports to call `function`."""
-    results = _flat(function.result)
+    results = flattened(function.result)
     if len(results) > 1:  # the caller says where they go
         return Signature((*_params(function), "i32"))
     return Signature(_params(function), results)
@@ -62,11 +62,12 @@ def post_return(function: Function) -> Signature:
 
 
 def _params(function: Function) -> tuple[str, ...]:
-    flat = tuple(one for _, param in function.params for one in _flat(param))
+    flat = tuple(one for _, param in function.params for one in flattened(param))
     return flat if len(flat) <= _MAX_FLAT_PARAMS else ("i32",)
 
 
-def _flat(one: Type | None) -> tuple[str, ...]:
+def flattened(one: Type | None) -> tuple[str, ...]:
+    """The core values that a value is passed as, if there are not too many of them."""
     match one:
         case None:
             return ()
@@ -75,9 +76,9 @@ def _flat(one: Type | None) -> tuple[str, ...]:
         case ListType():
             return ("i32", "i32")
         case RecordType(fields):
-            return tuple(flat for _, inner in fields for flat in _flat(inner))
+            return tuple(flat for _, inner in fields for flat in flattened(inner))
         case TupleType(elements):
-            return tuple(flat for inner in elements for flat in _flat(inner))
+            return tuple(flat for inner in elements for flat in flattened(inner))
         case VariantType(cases):
             return _cases(inner for _, inner in cases)
         case OptionType(some):
@@ -93,7 +94,7 @@ def _flat(one: Type | None) -> tuple[str, ...]:
 def _cases(cases: Iterable[Type | None]) -> tuple[str, ...]:
     joined: list[str] = []
     for case in cases:
-        for i, flat in enumerate(_flat(case)):
+        for i, flat in enumerate(flattened(case)):
             if i == len(joined):
                 joined.append(flat)
             elif joined[i] != flat:  # a place that holds either

@@ -183,6 +183,11 @@ class ComponentScope(Scope):
         given = [text(name) + sort + unsigned(index) for name, sort, index in items]
         return self._section(5, b"\x01\0" + unsigned(component) + vector(given), INSTANCE)
 
+    def instance_exports(self, items: Sequence[tuple[str, bytes, int]]) -> int:
+        """An instance of things that are there already: name, sort and index."""
+        given = [extern(name) + sort + unsigned(index) for name, sort, index in items]
+        return self._section(5, b"\x01\x01" + vector(given), INSTANCE)
+
     def encoded(self) -> bytes:
         """The component."""
         return MAGIC + COMPONENT + b"".join(self.pieces)

@@ -18,6 +18,7 @@ from .encoding import (
     vector,
 )
 from .fitting import MEMORY, REALLOC, destructor, fit, resource_function
+from .shape import inner_arguments, shape_of
 
 _TYPES = full_name("types")
 
@@ -164,33 +165,8 @@ class _Wrapper:
             frees = self._of_main(post) if post in self.module.exports else None
             kind = self.out.function(function)
             definition = b"\0\0" + unsigned(index) + self._options(frees) + unsigned(kind)
-            lifted.append((name, FUNC, self.out.canon(definition, FUNC)))
-        types = [(f"type-{i}", TYPE, index) for i, index in enumerate(self.out.named.values())]
-        resources = [
-            (f"resource-{name}", TYPE, self.out.resources[name])
-            for name in sorted(interface.resources)
-        ]
-        functions = [(f"f{i}", sort, index) for i, (_, sort, index) in enumerate(lifted)]
-        shape = self.out.component(_shape(interface))
-        instance = self.out.instance(shape, [*types, *resources, *functions])
+            lifted.append(self.out.canon(definition, FUNC))
+        resources = {name: self.out.resources[name] for name in sorted(interface.resources)}
+        shape = self.out.component(shape_of(interface))
+        instance = self.out.instance(shape, inner_arguments(self.out, resources, lifted))
         self.out.export_(interface.name, INSTANCE, instance)
-
-
-def _shape(interface: Interface) -> bytes:
-    """A component that exports what it imports, by the names of an interface: only so can the
-    types of its functions refer to a resource by name."""
-    out = ComponentScope()
-    for i, one in enumerate(read_contract().interfaces[_TYPES].types.values()):
-        inner = out.define(out.structure(one))
-        out.named[one] = out.import_(f"type-{i}", TYPE, TYPE + b"\0" + unsigned(inner))
-    for name in sorted(interface.resources):
-        out.resources[name] = out.import_(f"resource-{name}", TYPE, TYPE + b"\x01")
-    functions = [
-        (name, function, out.import_(f"f{i}", FUNC, FUNC + unsigned(out.function(function))))
-        for i, (name, function) in enumerate(interface.functions.items())
-    ]
-    for name in sorted(interface.resources):
-        out.resources[name] = out.export_(name, TYPE, out.resources[name])
-    for name, function, index in functions:
-        out.export_(name, FUNC, index, FUNC + unsigned(out.function(function)))
-    return out.encoded()

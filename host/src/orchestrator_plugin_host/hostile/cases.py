@@ -136,8 +136,8 @@ class Bounds(_Model):
 class Piece(_Model):
     """Bytes of a file, repeated."""
 
-    hex: str
-    """The bytes in hexadecimal; spaces do not matter."""
+    hex: Annotated[str, Field(pattern="^( *[0-9a-f]{2})* *$")]
+    """The bytes in hexadecimal; spaces between them do not matter."""
     times: Positive = 1
 
     def data(self) -> bytes:

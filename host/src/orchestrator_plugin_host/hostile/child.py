@@ -24,7 +24,7 @@ from ..limits import Limits
 from ..settings import HostSettings, Tier
 from .building import build, build_good
 from .cases import Case, Step
-from .heartbeat import Gaps, Heartbeat
+from .heartbeat import BEAT_SECONDS, Gaps, Heartbeat
 from .memory import forget_peak, peak_mb, resident_mb, workers_peak_mb
 from .neighbour import calling
 from .report import Report, StepReport
@@ -152,6 +152,13 @@ class _Run:
 
     async def _step(self, host: PluginHost, step: Step) -> None:
         """Plays a step, and notes the first time that it went wrong, or the slowest."""
+        self._heart.doing = step.do
+        try:
+            await self._times(host, step)
+        finally:
+            await anyio.sleep(2 * BEAT_SECONDS)  # what it held the event loop for is its own
+
+    async def _times(self, host: PluginHost, step: Step) -> None:
         slowest: StepReport | None = None
         for _ in range(step.times):
             one = await self._once(host, step)
@@ -164,7 +171,6 @@ class _Run:
             self._note(slowest)
 
     async def _once(self, host: PluginHost, step: Step) -> StepReport:
-        self._heart.doing = step.do
         name = step.plugin or self._case.plugins[0]
         if step.do == "load":
             return await self._load(host, step, name)

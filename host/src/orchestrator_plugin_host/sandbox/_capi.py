@@ -59,7 +59,12 @@ KIND_OPTION: Final = 18
 KIND_RESULT: Final = 19
 KIND_RESOURCE: Final = 21
 
+TRAP_UNREACHABLE: Final = 9
 TRAP_OUT_OF_FUEL: Final = 11
+TRAP_TOO_LARGE: Final = 256
+"""Not wasmtime's: a function named `TOO_LARGE` trapped."""
+TOO_LARGE: Final = "too-large-for-the-host"
+"""What an adapter calls where there is no room. Guests' functions have no names when they run."""
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
@@ -148,9 +153,12 @@ _error_new = _quick("wasmtime_error_new", c_void_p, c_char_p)
 error_delete = _quick("wasmtime_error_delete", None, c_void_p)
 _error_message = _function("wasmtime_error_message", None, c_void_p, c_void_p)
 _trap_code = _quick("wasmtime_trap_code", c_bool, c_void_p, c_void_p)
+_error_wasm_trace = _quick("wasmtime_error_wasm_trace", None, c_void_p, c_void_p)
+_frame_func_name = _quick("wasmtime_frame_func_name", c_void_p, c_void_p)
+_frames_delete = _quick("wasm_frame_vec_delete", None, c_void_p)
 _async_stack_size_set = _quick("wasmtime_config_async_stack_size_set", None, c_void_p, c_size_t)
 _deserialize = _function(
-    "wasmtime_component_deserialize", c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
+    "wasmtime_component_deserialize", c_void_p, c_void_p, c_void_p, c_size_t, c_void_p
 )
 _deserialize_file = _function(
     "wasmtime_component_deserialize_file", c_void_p, c_void_p, c_char_p, c_void_p
@@ -179,15 +187,34 @@ def raise_if(error: int | None) -> None:
         return
     code = c_uint8(0)
     if _trap_code(error, addressof(code)):
+        trap = code.value
+        if trap == TRAP_UNREACHABLE and _innermost(error) == TOO_LARGE.encode():
+            trap = TRAP_TOO_LARGE
         # Its text would be a backtrace, which names what the guest chose and says nothing new.
         error_delete(error)
-        raise CapiError(f"trap {code.value}", code.value)
+        raise CapiError(f"trap {trap}", trap)
     vector = (c_uint64 * 2)()
     _error_message(error, addressof(vector))
     message = ctypes.string_at(vector[1], vector[0]).decode("utf-8", "replace")
     byte_vec_delete(addressof(vector))
     error_delete(error)
     raise CapiError(message, None)
+
+
+def _innermost(error: int) -> bytes:
+    """The name of the function that trapped, if it has one."""
+    frames = (c_uint64 * 2)()
+    _error_wasm_trace(error, addressof(frames))
+    try:
+        if not frames[0]:
+            return b""
+        name = _frame_func_name(c_uint64.from_address(frames[1]).value)
+        if not name:
+            return b""
+        size, data = c_uint64.from_address(name), c_uint64.from_address(name + 8)
+        return ctypes.string_at(data.value, size.value)
+    finally:
+        _frames_delete(addressof(frames))
 
 
 def error_new(message: bytes) -> int:
@@ -220,12 +247,13 @@ def compile_component(engine: Engine, data: bytes) -> Component:
     return _component_from(_component_new, engine, data, len(data))
 
 
-def deserialize_component(engine: Engine, data: bytes) -> Component:
+def deserialize_component(engine: Engine, data: bytes | bytearray) -> Component:
     """A component from what `Component.serialize` gave: native code, so its origin must be proven.
 
     Raises `CapiError`.
     """
-    return _component_from(_deserialize, engine, data, len(data))
+    held = (c_uint8 * len(data)).from_buffer(data) if isinstance(data, bytearray) else data
+    return _component_from(_deserialize, engine, held, len(data))
 
 
 def deserialize_component_file(engine: Engine, path: str) -> Component:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..calls import Call
 from ..errors import (
+    DocumentTooLargeError,
     FuelExhaustedError,
     InvalidComponentError,
     MemoryLimitError,
@@ -52,6 +53,14 @@ def failure(call: Call, trap_code: int | None, message: str, doing: str) -> Plug
     plugin, limits = call.plugin, call.limits
     if trap_code == _capi.TRAP_OUT_OF_FUEL:
         return FuelExhaustedError(plugin, "fuel", limits.fuel, UNITS["fuel"], "ran out of fuel")
+    if trap_code == _capi.TRAP_TOO_LARGE:
+        return DocumentTooLargeError(
+            plugin,
+            "document_out_bytes",
+            limits.document_out_bytes,
+            UNITS["document_out_bytes"],
+            f"was to move more than twice as much at once in {doing}",
+        )
     if trap_code is None:
         if "matching implementation was not found in the linker" in message:
             first = message.strip().splitlines()[0]
@@ -61,9 +70,8 @@ def failure(call: Call, trap_code: int | None, message: str, doing: str) -> Plug
             )
         if "fuel allocated for hostcalls" in message:
             return PluginTrapError(
-                f"plugin {plugin!r} passed too much at once in {doing}: a list of bytes may have "
-                "2,796,202, a string 134,217,728; of a payload, the forms latin1 and base64 are "
-                "strings. Its instance was thrown away",
+                f"plugin {plugin!r} passed too much at once in {doing}: 134,217,728 bytes is the "
+                "most, whatever its limits are. Its instance was thrown away",
                 "too much data",
             )
         if "Exited with i32 exit status" in message:

@@ -8,7 +8,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from .config import SETTINGS
+from .config import FUEL_SLICE, SETTINGS
 
 
 def processor_features() -> str:
@@ -31,6 +31,7 @@ def fingerprint() -> str:
         platform.machine(),
         platform.system(),
         processor_features(),
-        "without names, with drops",
+        "without names, with adapters 1",
+        FUEL_SLICE,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

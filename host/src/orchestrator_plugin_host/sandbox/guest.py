@@ -14,9 +14,9 @@ from typing import Any, Final
 from wasmtime import Engine
 from wasmtime.component import Component
 
-from ..component_tail import drop_export
 from ..wit import HandleType, Type, World
 from . import _capi
+from .adapters import CORE_INSTANCES, MEMORIES, drop_export
 from .arguments import Arguments
 from .linking import GuestImports, SuspendedImport
 from .steps import YIELDED, Done, Step
@@ -103,9 +103,9 @@ class Guest:
             store.limit(
                 memory_bytes=limits.memory_bytes // memories,
                 table_elements=limits.table_elements,
-                instances=limits.core_instances,
+                instances=limits.core_instances + CORE_INSTANCES,
                 tables=limits.tables,
-                memories=memories,
+                memories=memories + MEMORIES,
             )
             if loaded.wasi:
                 store.give_wasi()

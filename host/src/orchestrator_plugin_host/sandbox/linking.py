@@ -16,14 +16,19 @@ from typing import Any
 from wasmtime import Engine
 
 from ..errors import PluginClosedError
-from ..wit import Function, full_name, read_contract
+from ..wit import Function, Primitive, full_name, read_contract
 from . import _capi
+from .adapters import ROOM_FUNCTION, ROOM_INTERFACE
 from .lowering import Lower, lowerer
 from .steps import Asked
 from .store import Linker
 from .values import Lift, ValueMismatchError, ValueTooLargeError, lifter
 
 INTERFACES = ("log", "abort", "clock", "random", "http", "files")
+
+
+_MOST_ROOM = 1 << 30
+"""Bytes that an adapter can have room for."""
 
 
 class BadArgumentError(Exception):
@@ -93,6 +98,7 @@ class GuestImports:
         self._may_go_on = _capi.ContinuationCallback(self._is_answered)
         self._may_go_on_at = ctypes.cast(self._may_go_on, ctypes.c_void_p).value or 0
         self.linker = Linker(engine)
+        self._lower_room = lowerer(Primitive("u32"))
         interfaces = read_contract().interfaces
         for name in INTERFACES:
             interface = interfaces[full_name(name)]
@@ -103,6 +109,7 @@ class GuestImports:
                     for function, one in interface.functions.items()
                 },
             )
+        self.linker.define(ROOM_INTERFACE, {ROOM_FUNCTION: self._room})
         # Types alone; components name it because the other interfaces use it.
         self.linker.define(full_name("types"), {})
         if wasi:
@@ -141,6 +148,31 @@ class GuestImports:
     def _free_if_done(self) -> None:
         if self._closing and not self._alive:
             self.linker.close()
+
+    def _room(
+        self,
+        data: Any,
+        context: int,
+        kind: Any,
+        arguments: int,
+        count: int,
+        results: int,
+        n: int,
+        error: Any,
+        continuation: Any,
+    ) -> None:
+        """The most that one call may move across the boundary. For the adapters around a guest, as
+        they are made: answered here, since there is nothing to wait for."""
+        guest = self.guests[context]
+        try:
+            room = min(max(guest.rooms.values(), default=0), _MOST_ROOM)
+            ctypes.memset(results, 0, _capi.VAL_SIZE)
+            self._lower_room(room, results)
+            to = continuation.contents
+            to.callback, to.env = self._may_go_on_at, context
+        except BaseException as raised:
+            guest.failure = raised
+            error[0] = _capi.error_new(b"the host ended the call")
 
     def _is_answered(self, context: int) -> bool:
         guest = self.guests.get(context)

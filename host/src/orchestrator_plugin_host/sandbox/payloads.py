@@ -10,9 +10,8 @@ from collections.abc import Collection
 from typing import Final
 
 from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError
-from orchestrator_plugin_sdk.payload import choose_encoding
 
-from ..payload_text import TextForm, document_of, text_of
+from ..payload_text import TextForm, document_of, form_for, text_of
 from ..pieces import at_once, in_turns
 from .values import Err
 
@@ -41,10 +40,8 @@ async def received(payload: Payload, most: int) -> bytes:
 
 
 async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> Payload:
-    """Bytes in the cheapest form that a plugin reads."""
-    form = choose_encoding(data, readable)
-    if form == "bytes":
-        return form, data
+    """Bytes in the cheapest form for a plugin that reads these."""
+    form = form_for(data, readable)
     work = text_of(form, data)
     return form, at_once(work) if len(data) <= _LARGE else await in_turns(work)
 

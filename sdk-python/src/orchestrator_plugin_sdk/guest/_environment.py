@@ -106,6 +106,7 @@ def _refuse_system(event: str, arguments: tuple[Any, ...]) -> None:
 
 _TIMES = ("monotonic", "monotonic_ns", "perf_counter", "process_time", "sleep", "time", "time_ns")
 _captured: list[tuple[ModuleType, str, str]] = []
+_before_begun: list[Any] = []
 _begun: list[bool] = []
 """Empty until the instance's first call: during the build there is no host."""
 
@@ -185,9 +186,9 @@ def begin() -> None:
     random.seed()
     sys.addaudithook(_refuse_system)
     # A late import would look for a file; without a path to look in, it is an ImportError.
-    sys.path[:] = []
-    sys.path_importer_cache.clear()
-    sys.path_hooks[:] = []
+    # What was there before is left in its place: to free it, an instance would have to copy it.
+    _before_begun.extend((sys.path, sys.path_importer_cache, sys.path_hooks))
+    sys.path, sys.path_importer_cache, sys.path_hooks = [], {}, []
 
 
 def _clock_info(name: str) -> Any:
