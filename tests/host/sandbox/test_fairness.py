@@ -9,7 +9,7 @@ from itertools import cycle, islice
 import anyio
 import anyio.lowlevel
 import pytest
-from orchestrator_plugin_host import DeadlineExceededError, Limits
+from orchestrator_plugin_host import DeadlineExceededError, Limits, PluginOutputError
 from orchestrator_plugin_host.sandbox.config import FUEL_SLICE
 from orchestrator_plugin_host.sandbox.instance import Instance
 from orchestrator_plugin_host.sandbox.values import Ok
@@ -20,7 +20,7 @@ from support.processes import HANG_SECONDS
 
 from .busy import DOING, FOR_EVER, LARGE, NEEDS_MUCH, Quiet, busy
 from .conftest import Make, ask
-from .stepping import ECHO
+from .stepping import ECHO, in_base64
 
 pytestmark = pytest.mark.anyio
 
@@ -98,33 +98,21 @@ async def test_many_guests_wait_at_once(make: Make) -> None:
     assert time.monotonic() - began < 2
 
 
-async def test_large_lists_do_not_keep_the_event_loop(make: Make) -> None:
-    # wasmtime converts a list of bytes one by one, to the host and from it.
-    size = 2_500_000
-    limits = Limits(deadline_ms=3000, fuel=1 << 60, log_bytes=1 << 30, log_events=1 << 30)
-    body = f"""(loop $more
-        (call $emit (i32.const 0) (i32.const {DATA}) (i32.const {size})) (br $more))
-        (unreachable)"""
-    passing = await make(Guest(functions={"generate": body}, memory="100"), limits=limits)
+@pytest.mark.parametrize("limits", [FOR_EVER, LARGE], ids=["inline", "in threads"])
+async def test_large_documents_do_not_keep_the_event_loop(make: Make, limits: Limits) -> None:
+    # To a guest that reads and returns lists of bytes, and passes one to an import.
+    document = bytes(range(256)) * 40_000
+    echoing = await make(Guest(functions={"generate": ECHO}, memory="400"), limits=limits)
     async with unhindered():
-        with pytest.raises(Exception, match="logged what is not a log event"):
-            await ask(passing, limits=limits)
-    returned = f"(call $ok_bytes (i32.const {DATA}) (i32.const {size}))"
-    returning = await make(Guest(functions={"generate": returned}, memory="100"), limits=limits)
-    async with unhindered():
+        payload = in_base64(document)
         for _ in range(3):
-            assert len((await ask(returning, limits=limits)).value[1]) == size
-
-
-async def test_a_large_document_does_not_keep_the_event_loop(make: Make, tier: str) -> None:
-    # One for a guest that reads lists of bytes alone. It takes eighty times its size for a moment,
-    # which a worker is not given for the largest of them.
-    limits = Limits(deadline_ms=60_000, fuel=1 << 60, memory_bytes=1 << 28)
-    guest = Guest(functions={"generate": "$document_2096"}, memory="200")
-    taking = await make(guest, limits=limits)
-    document = bytes(range(256)) * (40_000 if tier == "in-process" else 8_000)
+            assert await ask(echoing, "generate", payload, limits=limits) == Ok(payload)
+    size = len(document)
+    body = f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {size})) {ECHO}"
+    logging = await make(Guest(functions={"generate": body}, memory="400"), limits=limits)
     async with unhindered():
-        await ask(taking, "generate", ("bytes", document), limits=limits)
+        with pytest.raises(PluginOutputError, match="logged what is not a log event"):
+            await ask(logging, limits=limits)
 
 
 # --- instructions that take long -----------------------------------------------------------------

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from ctypes import addressof, c_char_p, c_uint8, c_void_p, memset
+from ctypes import addressof, c_char_p, c_uint8, c_void_p
 from struct import Struct
 from typing import Any, Final
 
-from ..wit import HandleType, ListType, Primitive, Type, VariantType
+from ..wit import HandleType, Type, VariantType
 from . import _capi
-from .lowering import lowerer
-from .values import LIST_PIECE, is_payload, write_list
+from .values import is_payload
 
 _VAL: Final = Struct("<B7xQQQ")
 _RESOURCE: Final = Struct("<B7xQ16x")
-
-_LIST: Final = ListType(Primitive("u8"))
 
 _Name = tuple[int, int, Any]
 """A form's name: its length, its address, and what keeps it there."""
@@ -32,22 +29,6 @@ returns what must be kept."""
 def _named(name: str) -> _Name:
     held = ctypes.create_string_buffer(name.encode())
     return len(name), addressof(held), held
-
-
-class _Owned:
-    """A long list of bytes in a slot, in memory of wasmtime's, which takes and frees it without the
-    interpreter's lock: hundreds of megabytes."""
-
-    __slots__ = ("_address", "_buffer")
-
-    def __init__(self, buffer: Any, address: int, data: bytes) -> None:
-        self._buffer = buffer
-        self._address = address
-        memset(address, 0, _capi.VAL_SIZE)
-        lowerer(_LIST)(data, address)
-
-    def __del__(self) -> None:
-        _capi.val_delete(self._address)
 
 
 class Arguments:
@@ -96,11 +77,11 @@ class Arguments:
         length, name, _ = forms[form]
         _VAL.pack_into(self._buffer, at, _capi.KIND_VARIANT, length, name, self.address + inner)
         size = len(data)
-        if form == "bytes" and size > LIST_PIECE:
-            return _Owned(self._buffer, self.address + inner, data)
         if form == "bytes":
             held: Any = (c_uint8 * (size * _capi.VAL_SIZE))()
-            write_list(memoryview(held).cast("B"), data)
+            values = memoryview(held).cast("B")
+            values[:: _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * size
+            values[8 :: _capi.VAL_SIZE] = data
             _VAL.pack_into(self._buffer, inner, _capi.KIND_LIST, size, addressof(held), 0)
         else:
             held = c_char_p(data)

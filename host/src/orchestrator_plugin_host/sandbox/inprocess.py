@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -21,7 +20,6 @@ from .instance import InlineTime, Instance, explained, store_limits
 from .linking import GuestImports
 from .signals import SignalGuard
 from .steps import YIELDED, Asked, Done, Step
-from .values import LIST_PIECE, Ok
 
 INLINE_MEMORY: Final = 48 * 1024 * 1024
 """Bytes of memory up to which a guest may run on the event loop. One instruction may move all of
@@ -93,32 +91,22 @@ class InProcessInstance(Instance):
         """As `Instance` says."""
         self._sandbox.computing.check_process()
         self._sandbox.signals.check()
+        limits = call.limits
         self.at_rest = False
-        step = partial(
-            self._guest.start,
+        self._guest.begin(
             interface,
             name,
             arguments,
             fuel=self.fuel(call),
-            room=room_for(call.limits.document_out_bytes),
+            room=room_for(limits.document_out_bytes),
             rooms=self._rooms,
         )
-        return self._step(call, step, inline=run and not any(map(_is_large, arguments)))
+        return self._guest.proceed() if run and self._stays_inline else YIELDED
 
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
         """As `Instance` says."""
-
-        def step() -> Step:
-            self._guest.answer(answer)
-            return self._guest.proceed()
-
-        return self._step(call, step, inline=run and not _is_large(answer))
-
-    def _step(self, call: Call, step: Callable[[], Step], *, inline: bool) -> Step:
-        if inline and self._stays_inline:
-            return step()
-        self._work = self._begun(call, step)
-        return YIELDED
+        self._guest.answer(answer)
+        return self._guest.proceed() if run and self._stays_inline else YIELDED
 
     async def proceed(self, call: Call) -> Step:
         """As `Instance` says: the guest computes in a thread."""
@@ -177,10 +165,3 @@ class InProcessInstance(Instance):
     def forget(self, resource: int) -> None:
         """As `Instance` says."""
         forget_resource(resource)
-
-
-def _is_large(value: Any) -> bool:
-    """Whether a value takes long to convert: a payload that is a long list of bytes."""
-    if isinstance(value, Ok):
-        value = value.value
-    return isinstance(value, tuple) and value[0] == "bytes" and len(value[1]) > LIST_PIECE

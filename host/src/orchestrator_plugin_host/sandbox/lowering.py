@@ -23,7 +23,7 @@ from ..wit import (
     VariantType,
 )
 from . import _capi
-from .values import Err, Ok, is_payload, write_list
+from .values import Err, Ok, is_payload
 
 Lower = Callable[[Any, int], None]
 """Writes a value to zeroed memory at an address."""
@@ -72,9 +72,10 @@ def _lower_bytes(value: bytes, address: int) -> None:
     if size:
         data = c_uint64.from_address(address + 16).value
         ctypes.memset(data, 0, size * _capi.VAL_SIZE)
-        write_list(
-            memoryview((c_uint8 * (size * _capi.VAL_SIZE)).from_address(data)).cast("B"), value
-        )
+        # In place: each byte is a value of 32 as it is, and would be one more in a copy.
+        values = memoryview((c_uint8 * (size * _capi.VAL_SIZE)).from_address(data)).cast("B")
+        values[:: _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * size
+        values[8 :: _capi.VAL_SIZE] = value
     c_uint8.from_address(address).value = _capi.KIND_LIST
 
 

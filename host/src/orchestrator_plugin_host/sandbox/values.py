@@ -27,7 +27,7 @@ from ctypes import c_uint8, c_uint64, string_at
 from dataclasses import dataclass
 from functools import cache
 from struct import Struct
-from typing import Any, Final
+from typing import Any
 
 from ..wit import (
     EnumType,
@@ -41,9 +41,6 @@ from ..wit import (
     VariantType,
 )
 from . import _capi
-
-LIST_PIECE: Final = 65_536
-"""Bytes of a list that are converted at once: larger ones are not converted on the event loop."""
 
 _MESSAGE_CHARACTERS = 4_096
 _VAL = Struct("<B7xQQQ")
@@ -88,28 +85,6 @@ def _read(address: int, kind: int) -> tuple[int, int, int]:
     if found != kind:
         raise ValueMismatchError(f"expected a value of kind {kind}, got kind {found}")
     return one, two, three
-
-
-def write_list(values: memoryview, data: bytes) -> None:
-    """Writes bytes as the values of a list, to memory that is zeroed. In pieces, between which
-    other threads may have the interpreter: it takes 25 ms for each megabyte."""
-    for at in range(0, len(data), LIST_PIECE):
-        piece = data[at : at + LIST_PIECE]
-        start, end = at * _capi.VAL_SIZE, (at + len(piece)) * _capi.VAL_SIZE
-        values[start : end : _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * len(piece)
-        values[start + 8 : end : _capi.VAL_SIZE] = piece
-
-
-def _read_list(values: memoryview, size: int) -> bytes:
-    """The bytes of a list's values, in pieces as well. Raises `ValueMismatchError`."""
-    pieces = []
-    for at in range(0, size, LIST_PIECE):
-        end = min(at + LIST_PIECE, size) * _capi.VAL_SIZE
-        kinds = values[at * _capi.VAL_SIZE : end : _capi.VAL_SIZE].tobytes()
-        if kinds.count(_capi.KIND_U8) != len(kinds):
-            raise ValueMismatchError("expected a list of bytes")
-        pieces.append(values[at * _capi.VAL_SIZE + 8 : end : _capi.VAL_SIZE].tobytes())
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def is_payload(wanted: VariantType) -> bool:
@@ -196,7 +171,9 @@ def _lift_bytes(address: int, room: int) -> bytes:
     if not size:
         return b""
     values = memoryview((c_uint8 * (size * _capi.VAL_SIZE)).from_address(data)).cast("B")
-    return _read_list(values, size)
+    if values[:: _capi.VAL_SIZE].tobytes().count(_capi.KIND_U8) != size:
+        raise ValueMismatchError("expected a list of bytes")
+    return values[8 :: _capi.VAL_SIZE].tobytes()
 
 
 _FORMS: dict[bytes, str] = {b"bytes": "bytes", b"latin1": "latin1", b"base64": "base64"}
