@@ -19,21 +19,17 @@ from orchestrator_plugin_host import (
     PluginTrapError,
     WorkerLostError,
 )
-from orchestrator_plugin_host.admission import world_of
-from orchestrator_plugin_host.sandbox.code import StoredCode
 from orchestrator_plugin_host.sandbox.inprocess import InProcessInstance, Sandbox
 from orchestrator_plugin_host.sandbox.instance import Instance
 from orchestrator_plugin_host.sandbox.processes import ProcessInstance
 from orchestrator_plugin_host.sandbox.values import Ok
-from orchestrator_plugin_host.sandbox.workers import ReadyWorker
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk import AbortController, PluginContext
-from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import DATA, Guest
-from support.processes import HANG_SECONDS, alive, run, wait_until
+from support.processes import HANG_SECONDS, alive, run
 
 from .conftest import Compile, Make, ask, nothing_is_left, one_call
-from .stepping import ECHO, SPIN, component_of, in_base64
+from .stepping import ECHO, SPIN, in_base64
 
 pytestmark = pytest.mark.anyio
 
@@ -240,45 +236,6 @@ async def test_a_resource_of_an_instance_that_is_gone_is_forgotten(make: Make) -
     instance.forget(stream)
     with pytest.raises(PluginClosedError):
         await ask(instance, "[method]event-stream.next", stream)
-
-
-# --- the worker of an instance -------------------------------------------------------------------
-
-
-async def test_a_worker_has_a_fresh_guest_afterwards(sandbox: Sandbox, anyio_backend: str) -> None:
-    # Only one whose guest is between two calls.
-    count = f"""(i32.store8 (i32.const {DATA}) (i32.add (i32.load8_u (i32.const {DATA}))
-        (i32.const 1))) (call $ok_bytes (i32.const {DATA}) (i32.const 1))"""
-    guest = Guest(functions={"generate": count, "generate-stream": "(unreachable)"})
-    code = bytes(component_of(sandbox.engine, guest).serialize())
-    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, code)
-    parted: list[ReadyWorker] = []
-    ready = ReadyWorker(stored, "wat-guest", Limits())
-    for _ in range(4):
-        made = await ProcessInstance.made(ready, one_call(), sandbox.computing, parted.append)
-        for i in range(2):
-            assert await ask(made) == Ok(in_base64(bytes([i + 1])))
-        made.close()
-        assert parted.pop() is ready
-    made = await ProcessInstance.made(ready, one_call(), sandbox.computing, parted.append)
-    with pytest.raises(PluginTrapError):
-        await ask(made, "generate-stream")
-    made.close()
-    assert parted == []
-    wait_until(lambda: not alive(ready.worker.pid), "the end of a worker whose guest failed")
-
-
-async def test_a_worker_ends_with_its_source(compiled: Compile, tier: Tier) -> None:
-    if tier == "in-process":
-        return
-    source = compiled(Guest()).source()
-    instances = [await source.instance(one_call()) for _ in range(3)]
-    pids = [one.pid for one in instances if isinstance(one, ProcessInstance)]
-    assert len(set(pids)) == 3
-    for instance in instances:
-        instance.close()
-    await source.close()
-    wait_until(lambda: not any(map(alive, pids)), "the workers' end")
 
 
 # --- signals -------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from typing import Any, Final
 
+import anyio
+
 from ..calls import Call
 from ..errors import PluginError, PluginOutputError
 from ..wit import World
@@ -77,7 +79,7 @@ class ProcessInstance(Instance):
         made._rooms = dict(import_rooms(limits))
         try:
             if ready.confined is None:
-                match await made._received(call, _ENVELOPE_BYTES):
+                match await made._readiness(call):
                     case ["ready", list(confined)]:
                         ready.confined = tuple(map(str, confined))
                     case ["types", str(why)]:
@@ -95,6 +97,14 @@ class ProcessInstance(Instance):
                 raise
             raise told from None
         return made
+
+    async def _readiness(self, call: Call) -> list[Any]:
+        """What a worker that starts says first."""
+        try:
+            return await self._received(call, _ENVELOPE_BYTES)
+        except anyio.get_cancelled_exc_class():
+            self.at_rest = True  # it has no guest yet, and goes on starting, for the next call
+            raise
 
     @property
     def pid(self) -> int:
@@ -207,11 +217,15 @@ class ProcessInstance(Instance):
         if not self.usable:
             return
         self.usable = False
-        if self.at_rest:
-            self._part(self._ready)
-        else:
-            self._conversation.close()
-            self._worker.close()
+        try:
+            if self.at_rest:
+                self._conversation.send(["end"])
+                self._part(self._ready)
+                return
+        except ChannelClosedError:
+            pass  # it has gone
+        self._conversation.close()
+        self._worker.close()
 
     def forget(self, resource: int) -> None:
         """As `Instance` says. What there is of it is in the worker."""

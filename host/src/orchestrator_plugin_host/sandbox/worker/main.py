@@ -12,14 +12,15 @@ the component                                          `large`, size | `invalid`
 `start`, interface, function, fuel, room, rooms,       a step
 arguments
 `answer`, value                                        a step
+`end`                                                  nothing: its guest is freed
 =====================================================  ==========================================
 
 A step is `done`, result | `asked`, interface, function, values | a failure: those of `steps`, but
-for slices of fuel, which a worker needs not to give back. `instantiate` takes the place of the
-guest that was there, if there was one. `room` is how many bytes a string or list of the result may
-have, `rooms` the same for what is passed to an import, by interface. A failure is `trap`, code,
-words of wasmtime | `value`, why | `large`, size | `import-value`, interface, why | `import-large`,
-interface, size. After one the host ends the worker, as when an import is not to be answered.
+for slices of fuel, which a worker needs not to give back. `room` is how many bytes a string or list
+of the result may have, `rooms` the same for what is passed to an import, by interface. A failure is
+`trap`, code, words of wasmtime | `value`, why | `large`, size | `import-value`, interface, why |
+`import-large`, interface, size. After one the host ends the worker, as when an import is not to be
+answered.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from wasmtime.component import Component
 from ...wit import HandleType, ResultType, Type, World, read_contract
 from .. import _capi
 from ..config import make_engine
-from ..guest import DROP, Guest, LoadedComponent, StoreLimits
+from ..guest import DROP, Guest, LoadedComponent, StoreLimits, forget_resource
 from ..linking import BadArgumentError, GuestImports, import_function
 from ..steps import Asked, Step, Yielded
 from ..typecheck import ComponentTypeError, check_component
@@ -187,6 +188,7 @@ class _Served:
         self._functions: dict[tuple[str, str], tuple[list[Callable[[Any], Any]], Any]] = {}
         self._resources: dict[int, int] = {}
         self._last_resource = 0
+        self._dropped: int | None = None
 
     def serve(self) -> None:
         """Answers the host until it goes."""
@@ -197,6 +199,9 @@ class _Served:
         }
         while True:
             name, *rest = self._channel.receive(_MOST)
+            if name == "end":
+                self._free()
+                continue
             try:
                 message = self._message(requests[name](*rest))
             except _capi.CapiError as error:
@@ -217,6 +222,9 @@ class _Served:
         if isinstance(step, Asked):
             self._asked = step
             return ["asked", step.interface, step.function, to_wire(tuple(step.arguments))]
+        if self._dropped is not None:
+            forget_resource(self._dropped)
+            self._dropped = None
         result = self._result
         wire = to_wire(step.value)
         if isinstance(result, ResultType) and isinstance(result.ok, HandleType) and wire[0]:
@@ -230,10 +238,15 @@ class _Served:
             return ["import-large", error.interface, error.why.size]
         return ["import-value", error.interface, str(error.why)]
 
-    def _instantiate(self, limits: list[int], fuel: int, rooms: dict[str, int]) -> Step:
+    def _free(self) -> None:
         if self._guest is not None:
             self._guest.close()
-            self._resources.clear()
+            self._guest = None
+        while self._resources:
+            forget_resource(self._resources.popitem()[1])
+
+    def _instantiate(self, limits: list[int], fuel: int, rooms: dict[str, int]) -> Step:
+        self._free()
         self._result = None
         self._guest = Guest(self._engine, self._imports, self._loaded, StoreLimits(*limits))
         return self._guest.instantiate(fuel, rooms)
@@ -251,7 +264,8 @@ class _Served:
         arguments: list[Any]
         if (interface, name) == DROP:
             self._result = None
-            arguments = [self._resources.pop(values[0])]
+            self._dropped = self._resources.pop(values[0])
+            arguments = [self._dropped]
         else:
             reads, self._result = self._function(interface, name)
             arguments = [read(value) for read, value in zip(reads, values, strict=True)]
