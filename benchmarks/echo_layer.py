@@ -15,9 +15,12 @@ from typing import Any, Final, Self
 
 from orchestrator_plugin_host import Limits, Policy
 from orchestrator_plugin_host.admission import admit_component, world_of
-from orchestrator_plugin_host.backends.base import packed_arguments
+from orchestrator_plugin_host.backends.base import context_document
 from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.component_file import ComponentFile
+from orchestrator_plugin_host.operations import codecs_of
+from orchestrator_plugin_host.payload_text import text_of
+from orchestrator_plugin_host.pieces import at_once
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
 from orchestrator_plugin_host.sandbox.compiler import compile_component
@@ -26,11 +29,12 @@ from orchestrator_plugin_host.sandbox.guest import Guest, LoadedComponent
 from orchestrator_plugin_host.sandbox.imports import answer_at_once, import_rooms, room_for
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.instance import store_limits
-from orchestrator_plugin_host.sandbox.payloads import Payload, payload_bytes, payload_of
+from orchestrator_plugin_host.sandbox.payloads import Payload, payload_bytes
 from orchestrator_plugin_host.sandbox.steps import Asked, Done, Step
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PayloadEncoding, PluginContext, unpack
 from orchestrator_plugin_sdk.contract import INIT, Operation
+from orchestrator_plugin_sdk.payload import choose_encoding
 
 _ALL_FORMS: Final[tuple[PayloadEncoding, ...]] = ("bytes", "latin1", "base64")
 _LIMITS: Final = Limits(fuel=10**18, deadline_ms=3_600_000)
@@ -60,6 +64,7 @@ class EchoLayer:
             memories=file.contents.memories,
             wasi=False,
         )
+        self._codecs = codecs_of(admitted.manifest.name, admitted.kind, _LIMITS)
         self._call = Call(admitted.manifest.name, _LIMITS, PluginContext())
         self._rooms = import_rooms(_LIMITS)
         self._room = room_for(_LIMITS.document_out_bytes)
@@ -83,8 +88,8 @@ class EchoLayer:
     def echo(self, document: bytes, forms: Sequence[PayloadEncoding] = _ALL_FORMS) -> bytes:
         """Passes a document to a guest whose `generate` returns it, in the form that the host
         would choose among `forms`, and takes it back."""
-        payload = payload_of(document, forms)
-        return payload_bytes(self._run(full_name("provider"), "generate", payload).value)
+        answer = self._run(full_name("provider"), "generate", _payload(document, forms))
+        return payload_bytes(answer.value, _LIMITS.document_out_bytes)
 
     def initialise(self) -> None:
         """Runs `init`, as the host does with an instance that is new."""
@@ -92,9 +97,11 @@ class EchoLayer:
 
     def payload(self, operation: Operation, arguments: Sequence[Any]) -> Payload:
         """The arguments of an operation as they cross the boundary."""
-        packed = packed_arguments(operation, arguments, self._call)
-        assert packed is not None
-        return payload_of(packed, _ALL_FORMS)
+        codec = self._codecs[operation.method]
+        context = context_document(operation, self._call)
+        document = codec.encode(codec.validate_arguments(arguments), context)
+        assert document is not None
+        return _payload(document, _ALL_FORMS)
 
     def run(self, operation: Operation, payload: Payload) -> Any:
         """Runs an operation; returns its payload as it came, or `None`."""
@@ -102,7 +109,7 @@ class EchoLayer:
 
     def document(self, payload: Payload) -> Any:
         """What a payload holds."""
-        return unpack(payload_bytes(payload))
+        return unpack(payload_bytes(payload, _LIMITS.document_out_bytes))
 
     def _run(self, interface: str, function: str, payload: Payload) -> Any:
         step = self._guest.start(
@@ -123,3 +130,8 @@ class EchoLayer:
                 self._guest.answer(value)
             step = self._guest.proceed()
         return step.value
+
+
+def _payload(document: bytes, forms: Sequence[PayloadEncoding]) -> Payload:
+    form = choose_encoding(document, forms)
+    return form, document if form == "bytes" else at_once(text_of(form, document))

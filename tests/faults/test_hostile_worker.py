@@ -31,7 +31,7 @@ from orchestrator_plugin_host.sandbox.worker import spawn
 from orchestrator_plugin_sdk import PluginContext, PluginError, PluginType
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import Guest
-from support.heartbeat import unhindered
+from support.heartbeat import MAX_GAP_SECONDS, undisturbed
 from support.processes import HANG_SECONDS, alive, resident_bytes, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -85,8 +85,8 @@ NONSENSE: dict[str, tuple[str, type[PluginError]]] = {
     ),
     "a message of no bytes": ('raw(b"")', WorkerLostError),
     "two documents in one": ('raw(b"\\x01\\x02")', WorkerLostError),
-    "an extension": ('raw(b"\\x91\\xd4\\x05a")', PluginOutputError),
-    "a timestamp": ("raw(msgpack.packb([msgpack.Timestamp(1)]))", PluginOutputError),
+    "an extension": ('raw(b"\\x91\\xd4\\x05a")', WorkerLostError),
+    "a timestamp": ("raw(msgpack.packb([msgpack.Timestamp(1)]))", WorkerLostError),
     "a timestamp of no time": ('raw(b"\\x91\\xc7\\x0c\\xff" + b"\\xff" * 12)', WorkerLostError),
     "text that is none": ('raw(b"\\x91\\xa2\\xff\\xfe")', WorkerLostError),
     "a map with odd keys": ('raw(b"\\x91\\x81\\x91\\x01\\x02")', WorkerLostError),
@@ -96,13 +96,21 @@ NONSENSE: dict[str, tuple[str, type[PluginError]]] = {
         WorkerLostError,
     ),
     "many maps": ('raw(b"\\xdc\\x03\\xe8" + b"\\xdc\\x03\\xe8" * 2000)', WorkerLostError),
+    "a thousand lists of a thousand items": (
+        'raw(b"\\xdc\\x03\\xe8" + (b"\\xdc\\x03\\xe8" + b"\\xc0" * 1000) * 1000)',
+        WorkerLostError,
+    ),
+    "a million texts": (
+        'raw(b"\\xdd" + (1_000_000).to_bytes(4, "big") + b"\\xa1a" * 1_000_000)',
+        WorkerLostError,
+    ),
     "a number": ("raw(msgpack.packb(7))", PluginOutputError),
     "an empty list": ("say()", PluginOutputError),
     "a list that begins with a list": ("say([], 1)", PluginOutputError),
     "an unknown word": ('say("hello")', PluginOutputError),
     "a word alone": ('say("done")', PluginOutputError),
     "too many words": ('say("done", None, None)', PluginOutputError),
-    "an answer of another time": ('say("compiled", b"code")', PluginOutputError),
+    "an answer of another time": ('say("compiled", 4)', PluginOutputError),
     "a trap without words": ('say("trap", 9, None)', PluginOutputError),
     "a trap of no code": ('say("trap", "9", "words")', PluginOutputError),
     "an import alone": ('say("asked")', PluginOutputError),
@@ -118,9 +126,13 @@ NONSENSE: dict[str, tuple[str, type[PluginError]]] = {
 FLOOD = """
 threading.Thread(target=lambda: [end.recv(1 << 20) for _ in iter(int, 1)]).start()
 one = msgpack.packb([{}])
-while True: end.sendall((len(one).to_bytes(4, "little") + one) * 5000)
+many = (len(one).to_bytes(4, "little") + one) * max(1, 250_000 // len(one))
+while True: end.sendall(many)
 """
 """Asks thousands of times at once, and takes the answers."""
+
+LARGE_TEXT = '"\\U0001f98a" * 8_000_000'
+"""Of 32 MB, and as much work to decode as there can be."""
 
 ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
     "a result of another type": ('say("done", [True, 7])', PluginOutputError),
@@ -173,6 +185,44 @@ ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
     ),
     "small imports for ever, many at once": (
         FLOOD.format('"asked", "abort", "is-aborted", []'),
+        DeadlineExceededError,
+    ),
+    "a payload that is a large text": (
+        f'say("done", [True, ["latin1", {LARGE_TEXT}]])',
+        PluginOutputError,
+    ),
+    "an import of an interface with a large name": (
+        f'say("asked", {LARGE_TEXT}, "emit", [])',
+        PluginOutputError,
+    ),
+    "an error of an unknown kind with a large text": (
+        f'say("done", [False, ERROR | {{"kind": "odd", "message": {LARGE_TEXT}}}])',
+        PluginOutputError,
+    ),
+    "a large log of no event": (
+        'imports("log", "emit", ["latin1", b"\\x01" * 1_000_000])',
+        PluginOutputError,
+    ),
+    "log events for ever": (
+        FLOOD.format(
+            '"asked", "log", "emit", [["bytes", msgpack.packb('
+            '{"type": "t", "level": "info", "message": "m", "fields": {}})]]'
+        ),
+        LogLimitError,
+    ),
+    "sleeps of nothing, for ever": (
+        FLOOD.format('"asked", "clock", "sleep", [0]'),
+        DeadlineExceededError,
+    ),
+    "large requests that are refused, for ever": (
+        FLOOD.format('"asked", "http", "send", [["latin1", b"x" * 15_000_000]]'),
+        DeadlineExceededError,
+    ),
+    "large requests of many items, for ever": (
+        FLOOD.format(
+            '"asked", "http", "send", '
+            '[["bytes", b"\\x81\\xa1a\\xdc\\xc3\\x50" + b"\\x01" * 50_000]]'
+        ),
         DeadlineExceededError,
     ),
     "requests that are refused, for ever": (
@@ -233,13 +283,20 @@ async def fails(template: Template, error: type[PluginError], *, invoke: bool) -
     late = error is DeadlineExceededError
     pids: list[int] = []
     before = resident_bytes(os.getpid())
-    async with unhindered():
+    attempts = 0
+
+    async def attack() -> None:
+        nonlocal attempts
+        attempts += 1
         with anyio.fail_after(HANG_SECONDS), pytest.raises(PluginError) as raised:
             await used(template, pids, late=late, invoke=invoke)
-    assert type(raised.value) is error, raised.value
-    assert len(str(raised.value)) < 10_000
+        assert type(raised.value) is error, raised.value
+        assert len(str(raised.value)) < 10_000
+
+    beating = await undisturbed(attack)
+    assert beating.gap < MAX_GAP_SECONDS
     assert resident_bytes(os.getpid()) < before + MANY_BYTES
-    assert len(pids) == invoke
+    assert len(pids) == invoke * attempts
     for pid in pids:
         wait_until(lambda pid=pid: not alive(pid), "the worker's end")
 

@@ -12,7 +12,6 @@ from orchestrator_plugin_host import payload_text
 from orchestrator_plugin_host.payload_text import (
     DocumentSizeError,
     document_of,
-    message_of,
     payload_for,
     text_of,
 )
@@ -89,12 +88,6 @@ def test_a_list_of_bytes_is_its_document() -> None:
         at_once(document_of("bytes", b"abc", 2))
     with pytest.raises(DocumentError, match="of no form that there is"):
         at_once(document_of("hex", b"00", 2))
-
-
-@given(st.text(max_size=20), st.integers(0, 12))
-def test_a_message_is_cut(text: str, most: int) -> None:
-    assert message_of(text.encode(), most) == text[:most]
-    assert message_of(memoryview(text.encode() + b"\xff"), 100) == text
 
 
 @given(st.binary(max_size=40))

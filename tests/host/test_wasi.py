@@ -1,7 +1,9 @@
-"""Guests that were granted WASI: it works, it holds nothing, and it blocks nobody else."""
+"""Guests that were granted WASI: it works in a worker, it holds nothing, and it blocks nobody."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,17 @@ from orchestrator_plugin_host import (
     HostSettings,
     InvalidComponentError,
     Limits,
-    PluginBlockedError,
+    PluginAbortedError,
     PluginHost,
+    PluginRefusedError,
     PluginTrapError,
     Policy,
     PoolSettings,
 )
-from orchestrator_plugin_host.sandbox.threads import MAX_BLOCKED
-from orchestrator_plugin_host.settings import Tier
+from orchestrator_plugin_sdk import AbortController, PluginContext
 from support.guests import Guest
+from support.heartbeat import unhindered
+from support.processes import HANG_SECONDS, children, wait_until
 from support.wasi import wasi_guest
 
 from .conftest import Load
@@ -32,15 +36,18 @@ HOUR = "(i64.const 3600000000000)"
 BLOCKS = f"(call $block (call $subscribe {HOUR})) {OK}"
 
 
-@pytest.fixture(params=["in-process", "process"])
-def tier(request: pytest.FixtureRequest) -> Tier:
-    return request.param
-
-
 @pytest.fixture
-def settings(cache_directory: Path, tier: Tier) -> HostSettings:
-    """Settings that grant the core of WASI."""
-    return HostSettings(cache_directory=cache_directory, tier=tier, policy=Policy(wasi="core"))
+def settings(cache_directory: Path) -> HostSettings:
+    """Settings that grant the core of WASI, in workers."""
+    return HostSettings(cache_directory=cache_directory, tier="process", policy=Policy(wasi="core"))
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left_over(host: PluginHost) -> AsyncIterator[None]:
+    """After each test: closing the host ends every worker, whatever its guest does."""
+    yield
+    await host.close()
+    wait_until(lambda: not children(os.getpid()), "the workers' end")
 
 
 async def test_it_works_and_time_passes(load: Load) -> None:
@@ -94,47 +101,57 @@ async def test_wrong_types_of_wasi_are_refused(load: Load) -> None:
         await load(wrong)
 
 
-async def test_a_guest_that_blocks_releases_its_caller(load: Load, tier: Tier) -> None:
+async def test_in_the_process_of_the_host_it_is_refused(load: Load) -> None:
+    # Its functions block whoever calls them: there that would be the host.
+    with pytest.raises(PluginRefusedError, match="tier='process'"):
+        await load(wasi_guest(), tier="in-process")
+    assert (await (await load(Guest(), tier="in-process")).health_check()).healthy
+
+
+async def test_a_guest_that_blocks_releases_its_caller(load: Load) -> None:
+    plugin = await load(wasi_guest(functions={"generate": BLOCKS}), pool=PoolSettings(instances=3))
+    good = await load(Guest())
+    controller = AbortController()
+    aborting = PluginContext(abort_signal=controller.signal)
+    async with unhindered():
+        with anyio.fail_after(HANG_SECONDS):
+            with anyio.move_on_after(0.1) as scope:
+                await plugin.generate(REQUEST)
+            assert scope.cancelled_caught
+            async with anyio.create_task_group() as group:
+
+                async def abort() -> None:
+                    await anyio.sleep(0.1)
+                    controller.abort()
+
+                group.start_soon(abort)
+                with pytest.raises(PluginAbortedError):
+                    await plugin.generate(REQUEST, aborting)
+            assert (await good.generate(REQUEST)).text == "hi"
+    assert (await plugin.health_check()).healthy
+
+
+async def test_a_guest_that_blocks_ends_at_its_deadline(load: Load) -> None:
     plugin = await load(
         wasi_guest(functions={"generate": BLOCKS}),
-        limits=Limits(deadline_ms=100),
-        pool=PoolSettings(instances=MAX_BLOCKED + 1),
+        limits=Limits(deadline_ms=1000),
+        pool=PoolSettings(instances=2),
     )
-    good = await load(Guest())
-    for _ in range(MAX_BLOCKED):
-        with pytest.raises(DeadlineExceededError):
+    for _ in range(3):
+        with anyio.fail_after(HANG_SECONDS), pytest.raises(DeadlineExceededError):
             await plugin.generate(REQUEST)
-        assert (await good.generate(REQUEST)).text == "hi"
-    expected = PluginBlockedError if tier == "in-process" else DeadlineExceededError
-    with pytest.raises(expected):
-        await plugin.generate(REQUEST)
-    assert (await good.generate(REQUEST)).text == "hi"
+        assert (await plugin.health_check()).healthy
 
 
-async def test_a_guest_that_blocks_in_its_init(load: Load, tier: Tier, host: PluginHost) -> None:
-    host.settings = host.settings.model_copy(update={"init_deadline_ms": 100})
-    for _ in range(MAX_BLOCKED):
-        with pytest.raises(DeadlineExceededError):
+async def test_a_guest_that_blocks_in_its_init(load: Load, host: PluginHost) -> None:
+    host.settings = host.settings.model_copy(update={"init_deadline_ms": 500})
+    for _ in range(2):
+        with anyio.fail_after(HANG_SECONDS), pytest.raises(DeadlineExceededError):
             await load(wasi_guest(functions={"init": BLOCKS}))
-    expected = PluginBlockedError if tier == "in-process" else DeadlineExceededError
-    with pytest.raises(expected):
-        await load(wasi_guest(functions={"init": BLOCKS}))
 
 
-async def test_a_guest_that_comes_back_late_is_freed(
-    load: Load, host: PluginHost, tier: Tier
-) -> None:
-    deadline_ms = 50 if tier == "in-process" else 2000  # a worker takes a moment to start
-    nanoseconds = (deadline_ms + 300) * 1_000_000
-    late = f"(call $block (call $subscribe (i64.const {nanoseconds}))) (unreachable)"
-    plugin = await load(
-        wasi_guest(functions={"generate": late}),
-        limits=Limits(deadline_ms=deadline_ms),
-        pool=PoolSettings(idle=1),
-    )
-    with pytest.raises(DeadlineExceededError):
-        await plugin.generate(REQUEST)
-    await anyio.sleep(0.5)
+async def test_a_guest_that_blocks_in_its_shutdown(load: Load) -> None:
+    plugin = await load(wasi_guest(functions={"shutdown": BLOCKS}), limits=Limits(deadline_ms=1000))
     assert (await plugin.health_check()).healthy
-    assert host._sandbox is not None
-    assert len(host._sandbox.instances) == (1 if tier == "in-process" else 0)
+    with anyio.fail_after(HANG_SECONDS), pytest.raises(DeadlineExceededError):
+        await plugin.shutdown()

@@ -20,12 +20,10 @@ from orchestrator_plugin_sdk import (
     LogEvent,
     PluginContext,
     PluginLogger,
-    from_document,
 )
 from orchestrator_plugin_sdk.log import log_document
 
 from .budget import CallBudget
-from .documents import unpack, validate
 from .errors import (
     CallTimes,
     DeadlineExceededError,
@@ -35,6 +33,7 @@ from .errors import (
     PluginOutputError,
 )
 from .limits import Limits
+from .log_events import read_log_event
 from .reach import NO_REACH, Reach
 from .timing import Stopwatch, call_soon
 
@@ -214,15 +213,11 @@ class Call(CallBudget):
         """
         self.count_log_event(len(document))
         try:
-            plain = unpack(document, self.limits.log_bytes, self.limits.document_values)
-            event = validate(LogEvent, plain, "the event")
+            event = read_log_event(document, self.limits.log_bytes, self.reach.scrub)
         except DocumentError as error:
             raise PluginOutputError(
                 f"plugin {self.plugin!r} logged what is not a log event: {error}"
             ) from None
-        scrubbed = self.reach.scrub(plain)
-        if scrubbed is not plain:
-            event = from_document(LogEvent, scrubbed)
         self.context.logger.emit(event)
 
     def scope(self) -> CallScope:

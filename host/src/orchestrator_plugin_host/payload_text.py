@@ -88,12 +88,6 @@ def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]
     return bytes(data)
 
 
-def message_of(text: bytes | memoryview, most: int = 4096) -> str:
-    """What a plugin says in an error, given as UTF-8: as many characters of it. The rest is not
-    decoded."""
-    return str(text[: most * 4], "utf-8", "ignore")[:most]
-
-
 def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     size = len(text)
     if size > 2 * most:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -37,6 +39,7 @@ from orchestrator_plugin_sdk import (
     PluginExport,
 )
 from sdk.plugins import SmallProvider
+from support import flooding as flooding_server
 from support.guests import manifest_of
 from support.heartbeat import MAX_GAP_SECONDS, MAX_LATE_SECONDS, lateness, undisturbed
 from support.servers import Exchange, Server
@@ -184,23 +187,33 @@ async def test_the_deadline_is_heard_whatever_servers_do(
     assert (await undisturbed(again)).gap < MAX_GAP_SECONDS
 
 
-async def test_many_who_flood_leave_room_for_others(
-    host: PluginHost, server: Server, stop: threading.Event
-) -> None:
-    """Sixty-four calls with a flood each: each pass of the event loop has one slice of theirs."""
-    server.answers["/"] = floods(stop)
-    plugin = await load(host, gets, policy=granting(server.origin), limits=SOON)
+@pytest.fixture
+def flooding() -> Iterator[str]:
+    """Where a server is that floods, in a process of its own: this one has enough to do."""
+    program = Path(flooding_server.__file__)
+    with subprocess.Popen(
+        [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.kill()
+
+
+async def test_many_who_flood_leave_room_for_others(host: PluginHost, flooding: str) -> None:
+    """Sixty-four calls with a flood each: a pass of the event loop has a slice or two of theirs."""
+    plugin = await load(host, gets, policy=granting(flooding), limits=SOON)
 
     async def one() -> None:
         with pytest.raises(DeadlineExceededError):
-            await plugin.generate({"messages": [], "model": f"{server.origin}/"})
+            await plugin.generate({"messages": [], "model": f"{flooding}/"})
 
     async def many() -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(64):
                 tasks.start_soon(one)
 
-    assert (await undisturbed(many)).gap < MAX_GAP_SECONDS
+    # So many want the machine that the time on the clock says little.
+    assert (await undisturbed(many)).busy < MAX_GAP_SECONDS / 2
 
 
 async def test_the_deadline_is_heard_when_nobody_reads(host: PluginHost) -> None:
@@ -371,15 +384,15 @@ async def test_removing_many_artifacts_keeps_nobody(resolving_host: PluginHost) 
     many = 15_000
 
     async def makes(ctx: PluginContext, url: str) -> object:
-        await ctx.files.write("artifacts/first", b"")
-        (folder,) = (root / "p").iterdir()
         files: Any = ctx.files.access
-        for i in range(many):  # as a guest does, without a hop to a thread for each
-            files._files.write(f"artifacts/{i}", 0, b"")
-            if i % 50 == 0:
-                await anyio.lowlevel.checkpoint()
+
+        def make(go_on: Callable[[], None]) -> None:  # without a hop to a thread for each
+            for i in range(many):
+                files._files.write(f"artifacts/{i}", 0, b"")
+
+        await files._run(make)
         failed.append(anyio.current_time())
-        raise PluginCallError(ErrorKind.UNAVAILABLE, folder.name)
+        raise PluginCallError(ErrorKind.UNAVAILABLE, "as it does")
 
     failed: list[float] = []
     late: list[float] = []

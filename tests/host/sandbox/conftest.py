@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import anyio.to_thread
 import pytest
 from orchestrator_plugin_host import Limits, read_component
 from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.sandbox.guest import Guest as Stepped
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
-from orchestrator_plugin_host.sandbox.inprocess import Sandbox
+from orchestrator_plugin_host.sandbox.inprocess import INLINE_MEMORY, Sandbox
 from orchestrator_plugin_host.sandbox.instance import Instance, InstanceSource
 from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
 from orchestrator_plugin_host.sandbox.steps import Done
@@ -25,6 +26,9 @@ from support.guests import Guest
 from support.processes import wait_until
 
 from .stepping import FUEL, LIMITS, ROOMS, Made, loaded
+
+SMALL: Final = Limits(memory_bytes=INLINE_MEMORY)
+"""Limits with which a guest may run on the event loop."""
 
 Compile = Callable[[Guest], Template]
 Make = Callable[..., Awaitable[Instance]]
@@ -90,7 +94,7 @@ async def make(compiled: Compile, sandbox: Sandbox, anyio_backend: str) -> Async
         guest: Guest, *, limits: Limits | None = None, context: PluginContext | None = None
     ) -> Instance:
         call = one_call(limits, context)
-        source = compiled(guest).source()
+        source = (await anyio.to_thread.run_sync(compiled, guest)).source()
         sources.append(source)
         with call.scope():
             made.append(await source.instance(call))
@@ -106,7 +110,7 @@ async def make(compiled: Compile, sandbox: Sandbox, anyio_backend: str) -> Async
 
 def one_call(limits: Limits | None = None, context: PluginContext | None = None) -> Call:
     """A call, whose clock runs."""
-    return Call("wat-guest", limits or Limits(), context or PluginContext())
+    return Call("wat-guest", limits or SMALL, context or PluginContext())
 
 
 async def ask(

@@ -17,75 +17,28 @@ from orchestrator_plugin_sdk import (
     LogEvent,
     PluginContext,
     PluginLogger,
-    pack,
-    to_document,
 )
 from support.guests import DATA, Guest
 from support.heartbeat import unhindered
 from support.processes import HANG_SECONDS
 
+from .busy import DOING, EVENT, FOR_EVER, LARGE, NEEDS_MUCH, Quiet, busy
 from .conftest import Make, ask, nothing_is_left
 
 pytestmark = pytest.mark.anyio
-
-EVENT = pack(to_document(LogEvent("hello")))
-BYTES = 200_000_000
-FOR_EVER = Limits(
-    deadline_ms=600_000, fuel=1 << 60, memory_bytes=1 << 28, log_events=10**9, log_bytes=10**12
-)
-DOING: dict[str, str] = {
-    "computes": "(nop)",
-    "sleeps": "(call $sleep (i64.const 3600000))",
-    "sleeps a little, often": "(call $sleep (i64.const 1))",
-    "sleeps not at all, often": "(call $sleep (i64.const 0))",
-    "asks for the time": "(drop (call $wall_now))",
-    "asks for randomness": "(call $get_bytes (i32.const 4096) (i32.const 16)) (call $reset)",
-    "logs": f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {len(EVENT)}))",
-    "closes what is not open": "(call $http_close (i32.const 7))",
-    "asks for files that it may not have": (
-        "(call $file_stat (i32.const 0) (i32.const 0) (i32.const 512)) (call $reset)"
-    ),
-    "fills much memory": f"(memory.fill (i32.const 0) (i32.const 7) (i32.const {BYTES}))",
-    "moves much memory": (
-        f"(memory.copy (i32.const 0) (i32.const 65536) (i32.const {BYTES - 65536}))"
-    ),
-    "recurses": "(drop (call $tree (i32.const 40)))",
-}
-"""What a guest does over and over. None of it ends by itself."""
-
-TREE = """(func $tree (param $depth i32) (result i32)
-    (if (i32.eqz (local.get $depth)) (then (return (i32.const 1))))
-    (i32.add (call $tree (i32.sub (local.get $depth) (i32.const 1)))
-      (call $tree (i32.sub (local.get $depth) (i32.const 1)))))"""
-
-
-def busy(doing: str) -> Guest:
-    """A guest that does one of these for ever."""
-    return Guest(
-        functions={"generate": f"(loop $more {DOING[doing]} (br $more)) (unreachable)"},
-        fields=TREE,
-        data=EVENT,
-        memory=str(BYTES // 65_536 + 1),
-        reaching=True,
-    )
-
-
-class Quiet(PluginLogger):
-    """Takes no notice."""
-
-    def emit(self, event: LogEvent) -> None:
-        return
 
 
 class Waiting:
     """One call of an instance, that is given up after a while."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, limits: Limits) -> None:
         self._instance = instance
+        self._limits = limits
         self._controller = AbortController()
         self._context = PluginContext(logger=Quiet(), abort_signal=self._controller.signal)
 
-    async def call(self, limits: Limits = FOR_EVER) -> Any:
+    async def call(self, **changed: int) -> Any:
+        limits = self._limits.model_copy(update=changed)
         return await ask(self._instance, limits=limits, context=self._context)
 
     async def cancelled(self) -> None:
@@ -113,7 +66,7 @@ class Waiting:
 
     async def out_of_time(self) -> None:
         with pytest.raises(DeadlineExceededError):
-            await self.call(FOR_EVER.model_copy(update={"deadline_ms": 100}))
+            await self.call(deadline_ms=100)
 
 
 WAYS: dict[str, Callable[[Waiting], Awaitable[None]]] = {
@@ -125,20 +78,28 @@ WAYS: dict[str, Callable[[Waiting], Awaitable[None]]] = {
 
 
 def cases() -> list[Any]:
-    """Everything that a guest does, given up in every way; a quick run has each of both once."""
-    return [
-        pytest.param(doing, way, marks=() if "computes" in doing or i == 0 else pytest.mark.slow)
-        for doing in DOING
-        for i, way in enumerate(WAYS)
-    ]
+    """Everything that a guest does, where it may, given up in every way; a quick run has each of
+    them once."""
+    found = []
+    for doing in DOING:
+        for limits in (LARGE,) if doing in NEEDS_MUCH else (FOR_EVER, LARGE):
+            for way in WAYS:
+                once = way == "cancelled" and (limits is FOR_EVER or doing in NEEDS_MUCH)
+                quick = once or (doing == "computes" and limits is FOR_EVER)
+                name = f"{doing}-{way}-{'inline' if limits is FOR_EVER else 'in threads'}"
+                marks = () if quick else (pytest.mark.slow,)
+                found.append(pytest.param(doing, way, limits, id=name, marks=marks))
+    return found
 
 
-@pytest.mark.parametrize(("doing", "way"), cases())
-async def test_a_call_that_is_given_up(make: Make, sandbox: Sandbox, doing: str, way: str) -> None:
-    instance = await make(busy(doing), limits=FOR_EVER)
+@pytest.mark.parametrize(("doing", "way", "limits"), cases())
+async def test_a_call_that_is_given_up(
+    make: Make, sandbox: Sandbox, doing: str, way: str, limits: Limits
+) -> None:
+    instance = await make(busy(doing), limits=limits)
     async with unhindered():
         with anyio.fail_after(HANG_SECONDS):
-            await WAYS[way](Waiting(instance))
+            await WAYS[way](Waiting(instance, limits))
     assert not instance.usable
     nothing_is_left(sandbox)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import anyio
 from orchestrator_plugin_sdk import (
@@ -30,9 +30,6 @@ from ..settings import PoolSettings, Tier
 from ..wit import full_name
 from .base import Backend, Isolation, context_document, own_call
 from .pool import InstancePool
-
-_MAX_MESSAGE: Final = 4096
-"""Characters of what a plugin says when it refuses."""
 
 
 class WasmBackend(Backend):
@@ -122,10 +119,16 @@ class WasmBackend(Backend):
         interface = full_name(operation.interface)
         while True:
             answer = await instance.run(call, interface, "[method]event-stream.next", resource)
-            payload = self._accept(answer, operation, call)
-            if payload is None:
+            reading = self._next(answer, operation, call)
+            del answer  # a large one is gone as soon as it was read
+            if reading is None:
                 return
-            yield await self._document(payload, operation, call)
+            yield await reading
+
+    def _next(self, answer: Any, operation: Operation, call: Call) -> Awaitable[Any] | None:
+        """What reads the next event of a stream, or `None` at its end."""
+        payload = self._accept(answer, operation, call)
+        return None if payload is None else self._document(payload, operation, call)
 
     async def close(self, call: Call) -> None:
         """Shuts every idle instance down and frees it."""
@@ -143,8 +146,11 @@ class WasmBackend(Backend):
             call, full_name(operation.interface), operation.function, *arguments
         )
         value = self._accept(answer, operation, call)
+        del answer
         if operation.form == "document":
-            return await self._document(value, operation, call)
+            reading = self._document(value, operation, call)
+            del value
+            return await reading
         if operation.form == "scalar":
             return self.codecs[operation.method].accept(value)
         return value
@@ -164,7 +170,7 @@ class WasmBackend(Backend):
             )
         raise PluginCallError(
             said["kind"],
-            said["message"][:_MAX_MESSAGE],
+            said["message"],
             retryable=said["retryable"],
             retry_after_ms=said["retry-after-ms"],
         )

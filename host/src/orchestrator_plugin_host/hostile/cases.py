@@ -93,25 +93,14 @@ class Step(Expected):
     """How long the message is that `generate` and `stream` are given. Without it, a word."""
     take: Annotated[int, Field(ge=0)] | None = None
     """Of a stream: how many events to take before it is left. Without it, all."""
-    in_process: Annotated[Expected | None, Field(alias="in-process")] = None
-    """What is expected on the tier `in-process`, where that differs."""
-    process: Expected | None = None
-    """What is expected on the tier `process`, where that differs."""
-
-    def expected(self, tier: Tier) -> Expected:
-        """What is expected on a tier."""
-        return getattr(self, tier.replace("-", "_")) or self
 
 
 class Load(Expected):
     """What should become of the loading of a case's plugins."""
 
-    in_process: Annotated[Expected | None, Field(alias="in-process")] = None
-    process: Expected | None = None
-
     def step(self, plugin: str) -> Step:
         """This as a step."""
-        return Step(do="load", plugin=plugin, **self.model_dump(exclude_unset=True, by_alias=True))
+        return Step(do="load", plugin=plugin, **self.model_dump(exclude_unset=True))
 
 
 class Bounds(_Model):
@@ -162,6 +151,9 @@ class CaseFile(_Model):
     """Fields of the manifest that are not the usual."""
     wasi: WasiLevel = "none"
     """What the operator's policy gives of WASI."""
+    process_only: bool = False
+    """Whether the guest runs on the tier `process` alone, as those that import WASI do: on the
+    other it is refused when it is loaded, and nothing else is played."""
     policy: Policy = Field(default_factory=Policy)
     """What else the operator's policy gives."""
     imports: frozenset[Literal["http", "files"]] = frozenset()
@@ -213,6 +205,13 @@ class Case(CaseFile):
     def id(self) -> str:
         """`family/name`."""
         return f"{self.family}/{self.name}"
+
+    def played(self, tier: Tier) -> tuple[Step, ...]:
+        """The steps that are played on a tier, beginning with the loading of the plugins."""
+        if self.process_only and tier == "in-process":
+            refused = Load(error="PluginRefusedError", says="load it with tier='process'")
+            return tuple(map(refused.step, self.plugins))
+        return (*map(self.load.step, self.plugins), *self.steps)
 
     def peak_mb(self, tier: Tier) -> int:
         """How many megabytes the host's process may grow by at any moment, on a tier."""

@@ -90,9 +90,7 @@ class _Run:
 
     async def _play(self, host: PluginHost, good: LoadedProvider | None) -> None:
         """Loads the case's plugins, plays the steps, and parts with the plugins."""
-        for plugin in self._case.plugins:
-            await self._step(host, self._case.load.step(plugin))
-        for step in self._case.steps:
+        for step in self._case.played(self._tier):
             await self._step(host, step)
         if good is not None:
             await self._serve(good, "beside the case's plugins")
@@ -187,7 +185,7 @@ class _Run:
         took = clock.milliseconds()
         with self._heart.paused():
             self._note_peak()
-            report = judge(step, self._tier, outcome, events, took, self._case.limits.deadline_ms)
+            report = judge(step, outcome, events, took, self._case.limits.deadline_ms)
             if not isinstance(outcome, Exception):
                 outcome = None  # an answer is its caller's to free; an error frees what made it
             forget_peak()
@@ -195,8 +193,7 @@ class _Run:
 
     async def _load(self, host: PluginHost, step: Step, name: str) -> StepReport:
         # What a deadline ends is timed the second time: the first one has to compile.
-        expected = step.expected(self._tier)
-        by_deadline = expected.timed and expected.error == "DeadlineExceededError"
+        by_deadline = step.timed and step.error == "DeadlineExceededError"
         outcome: Any = None
         took = 0.0
         for _ in range(2 if by_deadline else 1):
@@ -207,7 +204,7 @@ class _Run:
             except Exception as error:
                 outcome = error
             took = clock.milliseconds()
-        return judge(step, self._tier, outcome, Counter(), took, self._case.init_deadline_ms)
+        return judge(step, outcome, Counter(), took, self._case.init_deadline_ms)
 
     async def _serve(self, good: LoadedProvider, when: str) -> None:
         """Has a good plugin do its work. Notes a problem if it can't."""

@@ -12,7 +12,6 @@ import anyio
 from orchestrator_plugin_sdk import PluginError, to_document
 
 from ..handles import LoadedPlugin
-from ..settings import Tier
 from .cases import Expected, Step
 from .report import StepReport
 
@@ -88,19 +87,17 @@ class Clock:
 
 def judge(
     step: Step,
-    tier: Tier,
     outcome: Any,
     events: Counter[str],
     took_ms: float,
     deadline_ms: int,
 ) -> StepReport:
     """Compares what came of a step with what should have."""
-    expected = step.expected(tier)
     report = StepReport(
-        do=step.do, expected=_told(expected), outcome=_shown(outcome), milliseconds=took_ms
+        do=step.do, expected=_told(step), outcome=_shown(outcome), milliseconds=took_ms
     )
-    report.problems = list(_problems(expected, outcome, events))
-    if expected.timed and expected.error == type(outcome).__name__ == "DeadlineExceededError":
+    report.problems = list(_problems(step, outcome, events))
+    if step.timed and step.error == type(outcome).__name__ == "DeadlineExceededError":
         report.overshoot_ms = round(took_ms - deadline_ms, 2)
     return report
 

@@ -158,7 +158,7 @@ _frame_func_name = _quick("wasmtime_frame_func_name", c_void_p, c_void_p)
 _frames_delete = _quick("wasm_frame_vec_delete", None, c_void_p)
 _async_stack_size_set = _quick("wasmtime_config_async_stack_size_set", None, c_void_p, c_size_t)
 _deserialize = _function(
-    "wasmtime_component_deserialize", c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
+    "wasmtime_component_deserialize", c_void_p, c_void_p, c_void_p, c_size_t, c_void_p
 )
 _deserialize_file = _function(
     "wasmtime_component_deserialize_file", c_void_p, c_void_p, c_char_p, c_void_p
@@ -247,12 +247,13 @@ def compile_component(engine: Engine, data: bytes) -> Component:
     return _component_from(_component_new, engine, data, len(data))
 
 
-def deserialize_component(engine: Engine, data: bytes) -> Component:
+def deserialize_component(engine: Engine, data: bytes | bytearray) -> Component:
     """A component from what `Component.serialize` gave: native code, so its origin must be proven.
 
     Raises `CapiError`.
     """
-    return _component_from(_deserialize, engine, data, len(data))
+    held = (c_uint8 * len(data)).from_buffer(data) if isinstance(data, bytearray) else data
+    return _component_from(_deserialize, engine, held, len(data))
 
 
 def deserialize_component_file(engine: Engine, path: str) -> Component:

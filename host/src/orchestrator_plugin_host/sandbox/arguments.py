@@ -44,7 +44,8 @@ class Arguments:
         self._kept: list[Any] = []
 
     def fill(self, values: Sequence[Any]) -> None:
-        """Writes the values. They stay until `clear`."""
+        """Writes the values. They stay until `clear`, or the next."""
+        self._kept.clear()
         inner = self.count * _capi.VAL_SIZE
         for i, (fill, value) in enumerate(zip(self._fills, values, strict=True)):
             at = i * _capi.VAL_SIZE

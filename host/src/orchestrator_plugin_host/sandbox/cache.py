@@ -93,7 +93,7 @@ class ComponentCache:
             raise CacheError(f"{path} is damaged: delete the folder {self.directory}")
         return key
 
-    def _write_temporary(self, *pieces: bytes) -> Path:
+    def _write_temporary(self, *pieces: bytes | bytearray) -> Path:
         descriptor, name = tempfile.mkstemp(dir=self.directory, prefix=_TEMPORARY)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -110,7 +110,7 @@ class ComponentCache:
         name = hashlib.sha256(f"{digest} {fingerprint}".encode()).hexdigest()
         return self.directory / f"{name}{_SUFFIX}"
 
-    def _mac(self, path: Path, code: bytes | memoryview) -> bytes:
+    def _mac(self, path: Path, code: bytes | bytearray) -> bytes:
         mac = hmac.new(self._key, path.name.encode() + b" ", "sha256")
         mac.update(code)  # by itself: it may be large, and is not copied
         return mac.digest()
@@ -122,11 +122,12 @@ class ComponentCache:
         """
         path = self._path(digest, fingerprint)
         try:
-            stored = path.read_bytes()
+            with path.open("rb") as file:
+                mac = file.read(_MAC_SIZE)
+                code = file.read()
         except OSError:
             return None
-        code = stored[_MAC_SIZE:]
-        if not hmac.compare_digest(stored[:_MAC_SIZE], self._mac(path, code)):
+        if not hmac.compare_digest(mac, self._mac(path, code)):
             with contextlib.suppress(OSError):  # a disk that can only be read
                 path.unlink()
             return None
@@ -134,7 +135,7 @@ class ComponentCache:
             os.utime(path)
         return code
 
-    def put(self, digest: str, fingerprint: str, code: bytes) -> None:
+    def put(self, digest: str, fingerprint: str, code: bytes | bytearray) -> None:
         """Stores compiled code, and makes room for it by deleting what was not used for longest.
 
         A cache that can't be written (a full disk) is no error.

@@ -16,7 +16,7 @@ class StoredCode:
     world: World
     wasi: frozenset[str]
     memories: int
-    code: bytes = field(repr=False)
+    code: bytes | bytearray = field(repr=False)
     _descriptor: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:

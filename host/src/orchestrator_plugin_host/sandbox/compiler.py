@@ -23,7 +23,7 @@ from ..wit import World
 from .worker.spawn import Worker, WorkerGoneError
 
 _ENVELOPE_BYTES: Final = 65_536
-"""What a message may have besides the code, or for what the compiler says instead."""
+"""What a message of a compiler may have."""
 _MAX_WORDS: Final = 4096
 """Characters of what the compiler says that an error repeats."""
 
@@ -43,7 +43,7 @@ def compile_component(
     wasi: frozenset[str],
     limits: Limits,
     given_up: threading.Event,
-) -> bytes:
+) -> bytearray:
     """The code of a component, for an engine of `config.make_engine`.
 
     `given_up` ends it. Raises `InvalidComponentError`, `CompileLimitError`, `CompilerLostError` or
@@ -64,10 +64,11 @@ def compile_component(
         with Worker() as worker:
             data, memory = file.data, limits.compile_memory_bytes
             most = limits.code_bytes
-            worker.send(["compile", data, world.name, sorted(wasi), memory, most], go_on)
-            match worker.receive(most + _ENVELOPE_BYTES, go_on):
-                case ["compiled", bytes(code)]:
-                    return code
+            worker.send(["compile", len(data), world.name, sorted(wasi), memory, most], go_on)
+            worker.send_bytes(data, go_on)
+            match worker.receive(_ENVELOPE_BYTES, go_on):
+                case ["compiled", int(size)] if 0 <= size <= most:
+                    return worker.receive_bytes(size, go_on)
                 case ["large", int(size)]:
                     raise limit_error("code_bytes", f"is compiled to {size:,} bytes")
                 case ["invalid", str(why)]:

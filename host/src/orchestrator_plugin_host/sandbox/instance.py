@@ -108,6 +108,8 @@ class Instance(ABC):
         """
         try:
             self._check_usable(call)
+            if not self.at_rest:
+                raise RuntimeError("the guest is in a call")
             call.check()
             inline = self.inline_time
             began = time.monotonic()

@@ -163,7 +163,10 @@ class GuestImports:
     ) -> None:
         """The most that one call may move across the boundary. For the adapters around a guest, as
         they are made: answered here, since there is nothing to wait for."""
-        guest = self.guests[context]
+        guest = self.guests.get(context)
+        if guest is None:
+            error[0] = _capi.error_new(b"no guest is there any more")
+            return
         try:
             room = min(max(guest.rooms.values(), default=0), _MOST_ROOM)
             ctypes.memset(results, 0, _capi.VAL_SIZE)

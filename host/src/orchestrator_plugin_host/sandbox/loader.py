@@ -111,7 +111,7 @@ class ComponentLoader:
         tier: Tier,
         given_up: threading.Event,
     ) -> Template:
-        code = self._cache.get(file.digest, self._fingerprint)
+        code: bytes | bytearray | None = self._cache.get(file.digest, self._fingerprint)
         component = None
         if code is not None and tier == "in-process":
             component = self._deserialized(code)  # none if not of this engine after all
@@ -134,7 +134,7 @@ class ComponentLoader:
         )
         return _InProcessTemplate(self._sandbox, loaded)
 
-    def _deserialized(self, code: bytes) -> Any:
+    def _deserialized(self, code: bytes | bytearray) -> Any:
         try:
             return _capi.deserialize_component(self._sandbox.engine, code)
         except _capi.CapiError:

@@ -117,8 +117,6 @@ class ProcessInstance(Instance):
         self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
     ) -> Step:
         """As `Instance` says."""
-        if not self.at_rest:
-            raise RuntimeError("the guest is in a call")
         limits = call.limits
         self._doing = name
         wire = [to_wire(one) for one in arguments]

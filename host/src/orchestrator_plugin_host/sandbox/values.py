@@ -42,6 +42,7 @@ from ..wit import (
 )
 from . import _capi
 
+_MESSAGE_CHARACTERS = 4_096
 _VAL = Struct("<B7xQQQ")
 _ENTRY_NAME = Struct("<QQ")
 
@@ -234,8 +235,25 @@ def _lift_variant(wanted: VariantType) -> Lift:
     return lift
 
 
+def _lift_message(address: int, room: int) -> str:
+    """The message of an error, which people read: the rest of a long one is not decoded."""
+    size, data, _ = _read(address, _capi.KIND_STRING)
+    if not size:
+        return ""
+    beginning = string_at(data, min(size, 4 * _MESSAGE_CHARACTERS))
+    return beginning.decode("utf-8", "ignore")[:_MESSAGE_CHARACTERS]
+
+
 def _lift_record(wanted: RecordType) -> Lift:
-    fields = [(name, name.encode(), lifter(one)) for name, one in wanted.fields]
+    of_error = [name for name, _ in wanted.fields[:2]] == ["kind", "message"]
+    fields = [
+        (
+            name,
+            name.encode(),
+            _lift_message if of_error and name == "message" else lifter(one),
+        )
+        for name, one in wanted.fields
+    ]
 
     def lift(address: int, room: int) -> dict[str, Any]:
         size, data, _ = _read(address, _capi.KIND_RECORD)

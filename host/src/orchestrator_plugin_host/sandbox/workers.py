@@ -36,7 +36,8 @@ class ReadyWorker:
             try:
                 self.worker.send(run, _go_on)
                 if not stored.mapped:
-                    self.worker.send(stored.code, _go_on)
+                    self.worker.send(["code", len(stored.code)], _go_on)
+                    self.worker.send_bytes(stored.code, _go_on)
             except BaseException:
                 self.worker.close()
                 raise

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 _CONFINED = """
-import ctypes, fcntl, os, socket, struct
+import ctypes, fcntl, os, socket, struct, threading
 from orchestrator_plugin_host.sandbox.worker import confine
 near, far = socket.socketpair()
 libc = ctypes.CDLL(None, use_errno=True)
@@ -94,7 +94,6 @@ def test_threads_and_memory_within_the_limit_are_left() -> None:
     assert (
         _attempt(
             """
-            import threading
             thread = threading.Thread(target=bytearray, args=(1 << 22,))
             thread.start()
             thread.join()

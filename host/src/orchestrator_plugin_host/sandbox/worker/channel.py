@@ -83,10 +83,12 @@ class Channel:
         """Sends a message. `go_on` is called while it waits; what it raises ends the sending, and
         with it the use of the channel. Raises `ChannelClosedError`."""
         document = packed(message)
-        self._send(len(document).to_bytes(4, "little"), go_on)
-        self._send(document, go_on)
+        self.send_bytes(len(document).to_bytes(4, "little"), go_on)
+        self.send_bytes(document, go_on)
 
-    def _send(self, data: bytes, go_on: Callable[[], None]) -> None:
+    def send_bytes(self, data: bytes | bytearray, go_on: Callable[[], None] = _nothing) -> None:
+        """Sends bytes as they are, after a message that says how many: what is large is not copied
+        into one. `go_on` as for `send`. Raises `ChannelClosedError`."""
         left = memoryview(data)
         while left:
             try:
@@ -101,12 +103,14 @@ class Channel:
 
         Raises `ChannelClosedError`.
         """
-        size = int.from_bytes(self._receive(4, go_on), "little")
+        size = int.from_bytes(self.receive_bytes(4, go_on), "little")
         if size > most:
             raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
-        return unpacked(self._receive(size, go_on), self._max_text)
+        return unpacked(self.receive_bytes(size, go_on), self._max_text)
 
-    def _receive(self, size: int, go_on: Callable[[], None]) -> bytearray:
+    def receive_bytes(self, size: int, go_on: Callable[[], None] = _nothing) -> bytearray:
+        """The next `size` bytes: what `send_bytes` sends. Takes memory as they come. `go_on` as for
+        `send`. Raises `ChannelClosedError`."""
         data = bytearray()
         while len(data) < size:
             try:

@@ -5,8 +5,8 @@ The first message says which. Afterwards the host asks and the worker answers, o
 =====================================================  ==========================================
 the host                                               the worker
 =====================================================  ==========================================
-`compile`, bytes, world, wasi, memory bytes, most      `compiled`, code | `large`, size |
-                                                       `invalid`, why | `types`, why
+`compile`, size, world, wasi, memory bytes, most, and  `compiled`, size, and the code |
+the component                                          `large`, size | `invalid`, why | `types`, why
 `run`, world, wasi, memories, memory bytes             `ready`, what confines it | `types`, why
 `instantiate`, store limits, fuel, rooms               a step
 `start`, interface, function, fuel, room, rooms,       a step
@@ -69,7 +69,8 @@ def main(channel_descriptor: int, code_descriptor: int | None) -> None:
             work()
         except ChannelClosedError:
             os._exit(0)
-        except BaseException:  # nobody is left to tell: the host sees that the worker is gone
+        except BaseException as error:  # the host sees that the worker is gone, and reads why
+            os.write(2, f"{type(error).__name__}\n".encode())
             os._exit(70)
         os._exit(0)
 
@@ -87,7 +88,7 @@ def _compile(
     channel: Channel,
     engine: Engine,
     _: int | None,
-    data: bytes,
+    size: int,
     world_name: str,
     wasi: list[str],
     memory_bytes: int,
@@ -98,6 +99,7 @@ def _compile(
     from ...errors import InvalidComponentError
     from ..adapters.outer import with_adapters
 
+    data = bytes(channel.receive_bytes(size))
     world = read_contract().worlds[world_name]
     confine.isolate()
     confine.limit(memory_bytes)
@@ -124,8 +126,11 @@ def _compile(
         else:
             code = bytes(component.serialize())
             # A few bytes of data, far apart, make megabytes of a memory's beginning.
-            too_large = len(code) > code_bytes
-            channel.send(["large", len(code)] if too_large else ["compiled", code])
+            if len(code) > code_bytes:
+                channel.send(["large", len(code)])
+            else:
+                channel.send(["compiled", len(code)])
+                channel.send_bytes(code)
 
     return work
 
@@ -158,9 +163,10 @@ def _run(
 
 
 def _component(channel: Channel, engine: Engine, code_descriptor: int | None) -> Component:
-    """The compiled code: mapped from a file that the host left open, or else from a message."""
+    """The compiled code: mapped from a file that the host left open, or else from the channel."""
     if code_descriptor is None:
-        return _capi.deserialize_component(engine, channel.receive(_MOST))
+        _, size = channel.receive(_MOST)
+        return _capi.deserialize_component(engine, channel.receive_bytes(size))
     component = _capi.deserialize_component_file(engine, f"/proc/self/fd/{code_descriptor}")
     os.close(code_descriptor)
     return component

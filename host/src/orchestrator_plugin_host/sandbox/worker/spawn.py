@@ -155,6 +155,16 @@ class Worker:
                 raise ChannelClosedError("what came is not a message")
         return message
 
+    def send_bytes(self, data: bytes | bytearray, go_on: Callable[[], None]) -> None:
+        """As `Channel.send_bytes`. Raises `WorkerGoneError`."""
+        with self._talking():
+            self._channel.send_bytes(data, go_on)
+
+    def receive_bytes(self, size: int, go_on: Callable[[], None]) -> bytearray:
+        """As `Channel.receive_bytes`. Raises `WorkerGoneError`."""
+        with self._talking():
+            return self._channel.receive_bytes(size, go_on)
+
     @contextlib.contextmanager
     def _talking(self) -> Iterator[None]:
         with self._lock:
