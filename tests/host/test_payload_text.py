@@ -12,6 +12,7 @@ from orchestrator_plugin_host import payload_text
 from orchestrator_plugin_host.payload_text import (
     DocumentSizeError,
     document_of,
+    payload_for,
     text_of,
 )
 from orchestrator_plugin_host.pieces import at_once
@@ -51,6 +52,23 @@ def test_a_document_survives_the_way_there_and_back(form: Form, document: bytes)
         with pytest.raises(DocumentSizeError) as caught:
             at_once(document_of(form, text, len(document) - 1))
         assert caught.value.size >= len(document) - 1
+
+
+READABLE = st.sets(st.sampled_from(["latin1", "base64"])).map(lambda forms: {"bytes", *forms})
+
+
+@given(document=DOCUMENTS | st.binary(min_size=9_000, max_size=9_100), readable=READABLE)
+def test_a_document_is_sent_in_a_form_that_the_plugin_reads(
+    document: bytes, readable: set[Any]
+) -> None:
+    form, data = at_once(payload_for(document, readable))
+    if data.startswith(b"=") and form == "base64":
+        assert "base64" not in readable
+        data = data[1:]
+    else:
+        assert form in readable
+    assert form == "latin1" or "latin1" not in readable or not document.isascii()
+    assert at_once(document_of(form, data, PLENTY)) == document
 
 
 @FORMS

@@ -18,6 +18,8 @@ from orchestrator_plugin_sdk.payload import choose_encoding
 from .pieces import Pieces
 
 TextForm = Literal["latin1", "base64"]
+Payload = tuple[str, bytes]
+"""A form, and the bytes that cross: of the text forms, the text's UTF-8."""
 
 _TEXT_FORMS: Final = ("latin1", "base64")
 _PIECE: Final = 768 * 1024
@@ -34,22 +36,25 @@ class DocumentSizeError(DocumentError):
         super().__init__(" ".join(filter(None, [f"has {size:,} bytes", counted])))
 
 
-def form_for(document: bytes, readable: Collection[PayloadEncoding]) -> TextForm:
-    """The form in which a plugin is sent a document, of those that cross cheaply.
+def payload_for(document: bytes, readable: Collection[PayloadEncoding]) -> Pieces[Payload]:
+    """A document as it crosses to a plugin that reads these forms, in the cheapest of them.
 
-    Every plugin reads `bytes`, and gets what is sent as `base64` so: the adapters around it see to
-    that (`sandbox.adapters`).
+    A list of bytes would be expensive to move. What a plugin is to get as `bytes` crosses as
+    `base64` that begins with a `=`, which the adapters around it make bytes of
+    (`sandbox.adapters`).
     """
     if "latin1" in readable and choose_encoding(document, _TEXT_FORMS) == "latin1":
-        return "latin1"
-    return "base64"
+        return "latin1", (yield from text_of("latin1", document))
+    mark = b"" if "base64" in readable else b"="
+    return "base64", (yield from text_of("base64", document, mark))
 
 
-def text_of(form: TextForm, document: bytes) -> Pieces[bytes]:
-    """A document in a text form, as UTF-8."""
+def text_of(form: TextForm, document: bytes, mark: bytes = b"") -> Pieces[bytes]:
+    """A document in a text form, as UTF-8, behind a mark."""
     if form == "latin1" and document.isascii():
-        return document
+        return mark + document if mark else document
     made = BytesIO()
+    made.write(mark)
     for at in range(0, len(document), _PIECE):
         piece = document[at : at + _PIECE]
         if form == "latin1":

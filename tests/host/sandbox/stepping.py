@@ -37,6 +37,11 @@ def in_base64(data: bytes) -> tuple[str, bytes]:
     return "base64", base64.b64encode(data)
 
 
+def as_bytes(data: bytes) -> tuple[str, bytes]:
+    """What a guest gets as bytes."""
+    return "base64", b"=" + base64.b64encode(data)
+
+
 Made = Callable[[Text | LoadedComponent], Guest]
 """Makes a guest whose instance is there, of a text or of what was loaded before."""
 

@@ -12,6 +12,7 @@ import pytest
 from orchestrator_plugin_host import DeadlineExceededError, Limits, PluginOutputError
 from orchestrator_plugin_host.sandbox.config import FUEL_SLICE
 from orchestrator_plugin_host.sandbox.instance import Instance
+from orchestrator_plugin_host.sandbox.payloads import payload_bytes
 from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_sdk import PluginContext
 from support.guests import DATA, Guest
@@ -20,7 +21,7 @@ from support.processes import HANG_SECONDS
 
 from .busy import DOING, FOR_EVER, LARGE, NEEDS_MUCH, Quiet, busy
 from .conftest import Make, ask
-from .stepping import ECHO, in_base64
+from .stepping import ECHO, as_bytes, in_base64
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +73,8 @@ async def test_calls_beside_guests_that_compute_for_ever(make: Make) -> None:
         with anyio.fail_after(HANG_SECONDS):
             for _ in range(5):
                 for other in others:
-                    assert await ask(other, limits=FOR_EVER) == Ok(("bytes", b""))
+                    answer = await ask(other, limits=FOR_EVER)
+                    assert payload_bytes(answer.value, 0) == b""
         group.cancel_scope.cancel()
 
 
@@ -98,18 +100,24 @@ async def test_many_guests_wait_at_once(make: Make) -> None:
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("limits", [FOR_EVER, LARGE], ids=["inline", "in threads"])
-async def test_large_documents_do_not_keep_the_event_loop(make: Make, limits: Limits) -> None:
+@pytest.mark.parametrize(
+    ("limits", "size"),
+    [(FOR_EVER, 2_500_096), (LARGE, 10_240_000)],
+    ids=["inline", "in threads"],
+)
+async def test_large_documents_do_not_keep_the_event_loop(
+    make: Make, limits: Limits, size: int
+) -> None:
     # To a guest that reads and returns lists of bytes, and passes one to an import.
-    document = bytes(range(256)) * 40_000
-    echoing = await make(Guest(functions={"generate": ECHO}, memory="400"), limits=limits)
+    document = bytes(range(256)) * (size // 256)
+    pages = str(size // 65_536 + 8)
+    echoing = await make(Guest(functions={"generate": ECHO}, memory=pages), limits=limits)
     async with unhindered():
-        payload = in_base64(document)
-        for _ in range(3):
-            assert await ask(echoing, "generate", payload, limits=limits) == Ok(payload)
-    size = len(document)
+        for _ in range(2):
+            answer = await ask(echoing, "generate", as_bytes(document), limits=limits)
+            assert answer == Ok(in_base64(document))
     body = f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {size})) {ECHO}"
-    logging = await make(Guest(functions={"generate": body}, memory="400"), limits=limits)
+    logging = await make(Guest(functions={"generate": body}, memory=pages), limits=limits)
     async with unhindered():
         with pytest.raises(PluginOutputError, match="logged what is not a log event"):
             await ask(logging, limits=limits)

@@ -28,6 +28,7 @@ from .stepping import (
     SPIN,
     WAIT,
     Made,
+    as_bytes,
     ended,
     in_base64,
     loaded,
@@ -189,16 +190,17 @@ DOCUMENTS = [bytes(range(256)) * n for n in (0, 1, 4000)]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda one: str(len(one)))
-def test_text_comes_back_as_it_went(guest: Made, text: bytes) -> None:
+@pytest.mark.parametrize("form", ["latin1", "base64"])
+def test_text_comes_back_as_it_went(guest: Made, form: str, text: bytes) -> None:
     one = guest(Text(functions={"generate": ECHO}, edits=FORGET))
     for _ in range(3):
-        assert ended(one, start(one, "generate", ("latin1", text))) == Ok(("latin1", text))
+        assert ended(one, start(one, "generate", (form, text))) == Ok((form, text))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: str(len(one)))
 def test_bytes_come_back_as_base64(guest: Made, document: bytes) -> None:
     one = guest(Text(functions={"generate": ECHO}, edits=FORGET))
-    for payload in [("bytes", document), in_base64(document)] * 2:
+    for payload in [("bytes", document), as_bytes(document)] * 2:
         assert ended(one, start(one, "generate", payload)) == Ok(in_base64(document))
 
 

@@ -21,7 +21,20 @@ from support.guests import DATA
 from support.guests import Guest as Text
 from support.processes import resident_bytes
 
-from .stepping import ECHO, EMPTY, FUEL, LIMITS, ROOMS, SPIN, WAIT, Made, in_base64, loaded, start
+from .stepping import (
+    ECHO,
+    EMPTY,
+    FUEL,
+    LIMITS,
+    ROOMS,
+    SPIN,
+    WAIT,
+    Made,
+    as_bytes,
+    in_base64,
+    loaded,
+    start,
+)
 
 STACK_OVERFLOW = 0
 DEEP = "(func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1)))"
@@ -232,7 +245,7 @@ def deeper(call: str) -> Text:
 def survives(guest: Made, component: LoadedComponent, frames: int, answer: Any) -> bool:
     """Whether a guest gets so deep and back, with its import answered."""
     one = guest(component)
-    argument = in_base64(frames.to_bytes(4, "little"))
+    argument = as_bytes(frames.to_bytes(4, "little"))
     try:
         step = start(one, "generate", argument)
         while isinstance(step, Asked):
@@ -244,7 +257,7 @@ def survives(guest: Made, component: LoadedComponent, frames: int, answer: Any) 
         return False
     finally:
         one.close()
-    assert step == Done(Ok(argument))
+    assert step == Done(Ok(in_base64(frames.to_bytes(4, "little"))))
     return True
 
 

@@ -29,7 +29,7 @@ from support.guests import DATA, Guest
 from support.processes import HANG_SECONDS, alive, run
 
 from .conftest import Compile, Make, ask, nothing_is_left, one_call
-from .stepping import ECHO, SPIN, in_base64
+from .stepping import ECHO, SPIN, as_bytes, in_base64
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ SLEEP = f"(call $sleep (i64.const 300)) {ECHO}"
 async def test_a_call_and_its_result(make: Make) -> None:
     instance = await make(Guest(functions={"generate": ECHO}))
     for i in range(50):
-        assert await ask(instance, "generate", in_base64(b"%d" % i)) == Ok(in_base64(b"%d" % i))
+        assert await ask(instance, "generate", as_bytes(b"%d" % i)) == Ok(in_base64(b"%d" % i))
     assert instance.usable
 
 

@@ -20,12 +20,11 @@ from ..calls import Call
 from ..errors import MemoryLimitError, PluginInitError
 from ..limits import UNITS
 from ..operations import LARGE, codecs_of
-from ..payload_text import form_for, text_of
+from ..payload_text import Payload, payload_for
 from ..pieces import at_once, in_turns
 from ..reach import Reach
 from ..sandbox.instance import Instance
 from ..sandbox.loader import Template
-from ..sandbox.payloads import Payload
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
 from ..wit import full_name
@@ -195,14 +194,14 @@ class WasmBackend(Backend):
         )
         if document is None:
             return None
-        form = form_for(document, self._manifest.payload_encodings)
-        if form == "latin1" and document.isascii():
-            return form, document
-        work = text_of(form, document)
+        readable = self._manifest.payload_encodings
+        if "latin1" in readable and document.isascii():
+            return "latin1", document
+        work = payload_for(document, readable)
         if len(document) <= LARGE:
-            return form, at_once(work)
+            return at_once(work)
         with call.scope():
-            return form, await in_turns(work)
+            return await in_turns(work)
 
     # Instances.
 

@@ -20,10 +20,10 @@ from ..calls import Call
 from ..documents import unpack_pieces, validate
 from ..errors import LimitExceededError, PluginOutputError
 from ..limits import Limits
-from ..payload_text import DocumentSizeError
+from ..payload_text import DocumentSizeError, Payload
 from ..pieces import in_turns
 from .linking import INTERFACES, BadArgumentError
-from .payloads import Payload, payload_bytes, received, refusal, sent
+from .payloads import payload_bytes, received, refusal, sent
 from .steps import Asked
 from .values import Ok, ValueTooLargeError
 

@@ -11,11 +11,9 @@ from typing import Final
 
 from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError
 
-from ..payload_text import TextForm, document_of, form_for, text_of
+from ..payload_text import Payload, TextForm, document_of, payload_for
 from ..pieces import at_once, in_turns
 from .values import Err
-
-Payload = tuple[str, bytes]
 
 _LARGE: Final = 512 * 1024
 
@@ -40,10 +38,9 @@ async def received(payload: Payload, most: int) -> bytes:
 
 
 async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> Payload:
-    """Bytes in the cheapest form for a plugin that reads these."""
-    form = form_for(data, readable)
-    work = text_of(form, data)
-    return form, at_once(work) if len(data) <= _LARGE else await in_turns(work)
+    """Bytes as they cross to a plugin that reads these forms."""
+    work = payload_for(data, readable)
+    return at_once(work) if len(data) <= _LARGE else await in_turns(work)
 
 
 def refusal(error: PluginCallError | DocumentError) -> Err:

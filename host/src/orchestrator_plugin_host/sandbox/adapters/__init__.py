@@ -4,7 +4,7 @@ Before a component is compiled it is put into an outer one (`outer`), in which t
 and exports go through adapters of the host's own (`component`, `core`). They see to it that
 
 - no list of bytes crosses to the host, where each byte would become a value of 32: `bytes` become
-  `base64` on their way out, and `base64` becomes `bytes` on its way in;
+  `base64` on their way out, and `base64` that begins with a `=` becomes `bytes` on its way in;
 - nothing crosses that is larger than the host has room for: the adapter traps before it is copied;
 - what is large crosses in a slice of fuel of its own, which never begins on the event loop.
 

@@ -108,10 +108,18 @@ _TOOLS = """
       (call $encoded-size (i32.load offset=8 (local.get $at))))
     (i32.store8 (local.get $at) (i32.const 2)))))
 (func $decode-there (param $at i32)
-  (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 2)) (then
-    (i32.store offset=8 (local.get $at) (call $decode
-      (i32.load offset=4 (local.get $at)) (i32.load offset=8 (local.get $at))))
+  (if (call $is-marked (i32.load8_u (local.get $at)) (i32.load offset=4 (local.get $at))
+        (i32.load offset=8 (local.get $at))) (then
+    (i32.store offset=4 (local.get $at)
+      (i32.add (i32.load offset=4 (local.get $at)) (i32.const 1)))
+    (i32.store offset=8 (local.get $at) (call $decode (i32.load offset=4 (local.get $at))
+      (i32.sub (i32.load offset=8 (local.get $at)) (i32.const 1))))
     (i32.store8 (local.get $at) (i32.const 0)))))
+;; Whether a payload is base64 that begins with a "=".
+(func $is-marked (param $form i32) (param $at i32) (param $size i32) (result i32)
+  (if (i32.ne (local.get $form) (i32.const 2)) (then (return (i32.const 0))))
+  (if (i32.eqz (local.get $size)) (then (return (i32.const 0))))
+  (i32.eq (i32.load8_u (local.get $at)) (i32.const 61)))
 """
 
 
@@ -157,9 +165,13 @@ def _encode(at: int) -> str:
 
 
 def _decode(at: int) -> str:
-    return f"""(if (i32.eq (local.get {at}) (i32.const 2)) (then
-    (local.set {at + 2} (call $decode (local.get {at + 1}) (local.get {at + 2})))
-    (local.set {at} (i32.const 0))))"""
+    """Makes bytes of the marked base64 of a payload in three locals."""
+    return f"""(if (call $is-marked (local.get {at}) (local.get {at + 1}) (local.get {at + 2}))
+    (then
+      (local.set {at + 1} (i32.add (local.get {at + 1}) (i32.const 1)))
+      (local.set {at + 2} (call $decode (local.get {at + 1})
+        (i32.sub (local.get {at + 2}) (i32.const 1))))
+      (local.set {at} (i32.const 0))))"""
 
 
 def _in_memory(one: Type | None, at: int, there: str) -> str:

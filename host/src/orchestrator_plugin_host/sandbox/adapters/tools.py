@@ -127,7 +127,7 @@ _ENCODE: Final = f"""
 """
 
 _DECODE: Final = """
-  ;; base64 as bytes, in their place; returns how many. It is the host's: always valid.
+  ;; base64 as bytes, in its place; returns how many. It is the host's: always valid.
   (func (export "decode") (param $at i32) (param $size i32) (result i32)
     (local $to i32) (local $end i32) (local $x v128) (local $y v128)
     (local.set $to (local.get $at))
