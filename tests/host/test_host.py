@@ -11,6 +11,7 @@ import anyio
 import pytest
 from orchestrator_plugin_host import (
     CacheError,
+    DeadlineExceededError,
     HostSettings,
     InvalidComponentError,
     Limits,
@@ -45,6 +46,7 @@ from orchestrator_plugin_sdk import (
 )
 from sdk.plugins import SMALL_PLUGINS, SmallProvider, small_manifest
 from support.guests import DATA, Guest
+from support.processes import HANG_SECONDS, wait_until
 
 from .conftest import Load
 
@@ -301,6 +303,28 @@ async def test_closing_waits_for_calls_under_way(host: PluginHost, load: Load) -
         await anyio.wait_all_tasks_blocked()
         await host.close()
         assert texts == ["hi"]
+
+
+@pytest.mark.parametrize("tier", ["in-process", "process"])
+async def test_closing_while_guests_compute(host: PluginHost, load: Load, tier: Tier) -> None:
+    # They are waited for, and end when their time is up.
+    spin = Guest(functions={"generate": "(loop $spin (br $spin)) (unreachable)"})
+    plugin = await load(
+        spin, tier=tier, limits=Limits(deadline_ms=1000), pool=PoolSettings(instances=3)
+    )
+
+    async def one() -> None:
+        with pytest.raises(DeadlineExceededError):
+            await plugin.generate(REQUEST)
+
+    with anyio.fail_after(HANG_SECONDS):
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(one)
+            await anyio.sleep(0.1)
+            await host.close()
+    assert plugin.closed
+    wait_until(lambda: not computing(), "the threads' end")
 
 
 async def test_closing_while_loading(host: PluginHost, load: Load) -> None:

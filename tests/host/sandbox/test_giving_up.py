@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,7 +21,7 @@ from orchestrator_plugin_sdk import (
 )
 from support.guests import DATA, Guest
 from support.heartbeat import unhindered
-from support.processes import HANG_SECONDS
+from support.processes import HANG_SECONDS, resident_bytes
 
 from .busy import DOING, EVENT, FOR_EVER, LARGE, NEEDS_MUCH, Quiet, busy
 from .conftest import Make, ask, nothing_is_left
@@ -114,6 +115,33 @@ async def test_an_instance_that_is_given_up_as_it_is_made(make: Make, sandbox: S
         with pytest.raises(DeadlineExceededError):
             await make(guest, limits=FOR_EVER.model_copy(update={"deadline_ms": 50}))
     nothing_is_left(sandbox)
+
+
+MUCH = 8_000_000
+FILL = f"(memory.fill (i32.const 65536) (i32.const 7) (i32.const {MUCH}))"
+
+
+@pytest.mark.parametrize("tier", ["in-process"])
+@pytest.mark.parametrize("limits", [FOR_EVER, LARGE], ids=["inline", "in threads"])
+@pytest.mark.parametrize("doing", ["computes", "sleeps"])
+async def test_the_memory_of_guests_that_are_given_up_is_freed(
+    make: Make, sandbox: Sandbox, doing: str, limits: Limits
+) -> None:
+    guest = busy(doing).but(memory=str(MUCH // 65_536 + 2))
+    body = f"{FILL} {(guest.functions or {})['generate']}"
+    guest = guest.but(functions={"generate": body})
+
+    async def many(count: int) -> None:
+        for _ in range(count):
+            instance = await make(guest, limits=limits)
+            with anyio.move_on_after(0.02):
+                await ask(instance, limits=limits)
+        nothing_is_left(sandbox)
+
+    await many(5)
+    before = resident_bytes(os.getpid())
+    await many(60)
+    assert resident_bytes(os.getpid()) < before + 8 * MUCH
 
 
 # --- a moment to stop ----------------------------------------------------------------------------
