@@ -31,7 +31,7 @@ from rich.progress import (
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from suite.baseline import read_baseline, write_baseline
-from suite.machine import facts, load
+from suite.machine import OtherWork, facts
 from suite.measure import Run
 from suite.report import write_page
 from suite.rows import ROWS, rows_named
@@ -100,12 +100,11 @@ def main(
 
 
 def _measured(wanted: Any, run: Run, console: Console) -> dict[str, Any]:
-    baseline = read_baseline()
+    baseline, others = read_baseline(), OtherWork()
     document: dict[str, Any] = {
         "measured_on": datetime.now(UTC).date().isoformat(),
         "quick": run.quick,
         **facts(),
-        "load_before": load(),
         "baseline": {name: baseline[name] for name in ("commit", "measured_on", "machine")},
         "rows": {},
     }
@@ -129,7 +128,7 @@ def _measured(wanted: Any, run: Run, console: Console) -> dict[str, Any]:
             document["rows"][row.name] = run.row(row, baseline["rows"], tell)
             progress.remove_task(task)
             progress.advance(all_rows)
-    document["load_after"] = load()
+    document["others_share"] = others.share()
     return document
 
 

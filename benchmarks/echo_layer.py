@@ -50,7 +50,7 @@ class EchoLayer:
         assert isinstance(file, ComponentFile)
         world = world_of(admitted.kind)
         stored = ComponentCache(cache)
-        code = stored.get(file.digest, fingerprint())
+        code: bytes | bytearray | None = stored.get(file.digest, fingerprint())
         if code is None:
             no_wasi: frozenset[str] = frozenset()
             code = compile_component(

@@ -1,6 +1,6 @@
 """Many calls of all kinds, good and bad, and what they leave behind.
 
-    python benchmarks/soak.py [--calls N] [--tier thread|process|both] [--seed N] [--json]
+    python benchmarks/soak.py [--calls N] [--tier in-process|process|both] [--seed N] [--json]
 
 Plugins of all four kinds answer, trap, run out of fuel, time and memory, log, stream, and are left
 in the middle of it, in an order that the seed decides. Files that are no plugins are loaded
@@ -10,9 +10,9 @@ call ended otherwise than it had to.
 
 Memory may differ by 10 MB or a tenth, whichever is more: allocators keep and give back memory as
 they please, and the stores of guests come and go in pieces of megabytes. A leak of 60 bytes a call
-is more than that after 200,000. Descriptors and threads may differ by 8: idle instances and their
-threads are as many as calls happened to be under way at once, four a plugin at most. Nothing else
-may be left: no child but the idle instances' workers, and no zombie.
+is more than that after 200,000. Descriptors and threads may differ by 8: idle instances are as many
+as calls happened to be under way at once, and so are the workers that are kept without one. Nothing
+else may be left: no child but those workers, and no zombie.
 """
 
 from __future__ import annotations

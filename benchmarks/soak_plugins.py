@@ -28,20 +28,24 @@ _EMIT: Final = f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {len(_L
 _SPIN: Final = "(loop $spin (br $spin)) (unreachable)"
 _NEXT: Final = "[method]event-stream.next"
 
+_SMALL: Final = Limits(memory_bytes=32 * 1024 * 1024)
+"""Limits with which a guest may run on the event loop: those of others run in threads."""
+
 GUESTS: Final[dict[str, tuple[Guest, Limits]]] = {
     **{str(kind): (Guest(kind), Limits()) for kind in PluginType},
+    "small": (Guest(), _SMALL),
     "stream": (
         Guest(
             functions={_NEXT: f"(call $ok_some (i32.const {DATA}) (i32.const {len(_EVENT)}))"},
             data=_EVENT,
         ),
-        Limits(),
+        _SMALL,
     ),
     "log": (
         Guest(functions={"generate": f"{_EMIT * 3} $document_2096"}, data=_LOGGED),
-        Limits(),
+        _SMALL,
     ),
-    "trap": (Guest(functions={"generate": "(unreachable)"}), Limits()),
+    "trap": (Guest(functions={"generate": "(unreachable)"}), _SMALL),
     "bounds": (
         Guest(
             PluginType.EMBEDDER,
@@ -72,6 +76,16 @@ GUESTS: Final[dict[str, tuple[Guest, Limits]]] = {
         Guest(functions={"generate": "(call $sleep (i64.const 600000)) $document_2096"}),
         Limits(),
     ),
+    "cancel": (Guest(functions={"generate": _SPIN}), _SMALL),
+    "cancel a while": (
+        Guest(
+            functions={
+                "generate": "(loop $l (call $sleep (i64.const 1)) (br_if $l (i32.eqz"
+                " (call $is_aborted)))) (call $err (i32.const 0) (i32.const 0) (i32.const 0))"
+            }
+        ),
+        Limits(),
+    ),
     "nonsense": (
         Guest(functions={"generate": f"(call $ok_bytes (i32.const {DATA}) (i32.const 4))"}),
         Limits(),
@@ -80,7 +94,8 @@ GUESTS: Final[dict[str, tuple[Guest, Limits]]] = {
 """The plugins, and the limits that each is loaded with."""
 
 MIX: Final[dict[str, tuple[int, str]]] = {
-    "provider": (30, ""),
+    "provider": (15, ""),
+    "small": (15, ""),
     "embedder": (20, ""),
     "vector_memory_backend": (20, ""),
     "tool_executor": (20, ""),
@@ -93,6 +108,8 @@ MIX: Final[dict[str, tuple[int, str]]] = {
     "memory": (8, "MemoryLimitError"),
     "log limit": (4, "LogLimitError"),
     "abort": (2, "PluginAbortedError"),
+    "cancel": (2, ""),
+    "cancel a while": (2, ""),
     "nonsense": (4, "PluginOutputError"),
     "raising logger": (6, "MineError"),
     "no component": (2, "InvalidComponentError"),
@@ -159,6 +176,11 @@ async def _abort(plugin: Any, chance: random.Random) -> None:
         raise raised
 
 
+async def _cancel(plugin: Any, chance: random.Random) -> None:
+    with anyio.move_on_after(chance.random() * 0.01):
+        await plugin.generate(REQUEST)
+
+
 OPERATIONS: Final[dict[str, Callable[[Any, random.Random], Awaitable[None]]]] = {
     "embedder": _embed,
     "bounds": _embed,
@@ -167,6 +189,8 @@ OPERATIONS: Final[dict[str, Callable[[Any, random.Random], Awaitable[None]]]] = 
     "deadline": _execute,
     "stream": _stream,
     "abort": _abort,
+    "cancel": _cancel,
+    "cancel a while": _cancel,
     "raising logger": _raising,
 }
 """What is done with a plugin, where it is not `generate`."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 from .measure import figure_name
 from .rows import ROWS
 
+_FACTS: Final = ("measured_on", "machine", "versions", "others_share")
 FILE: Final = Path(__file__).parents[1] / "baseline.json"
 
 
@@ -45,7 +46,6 @@ def write_baseline(document: Mapping[str, Any], commit: str) -> None:
             for figure in row.figures
             if figure.key in keys and figure.compare == "to_peer"
         }
-    facts = {name: document[name] for name in ("measured_on", "machine", "versions")}
-    load = [document["load_before"], document["load_after"]]
-    whole = {"commit": commit, **facts, "load": load, "rows": kept}
+    facts = {name: document[name] for name in _FACTS}
+    whole = {"commit": commit, **facts, "rows": kept}
     FILE.write_text(json.dumps(whole, indent=1) + "\n")

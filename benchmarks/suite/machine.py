@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,31 @@ def facts() -> dict[str, Any]:
     }
 
 
-def load() -> list[float]:
-    """How many processes wanted to run, on average, in the last 1, 5 and 15 minutes."""
-    return [round(one, 2) for one in os.getloadavg()]
+class OtherWork:
+    """How much of the machine others had since this was made: Linux counts what its cores did, and
+    what this process and those that it has waited for did of it."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._before = self._seconds()
+
+    def share(self) -> float | None:
+        """The share of all cores; `None` where the system does not say."""
+        now = self._seconds()
+        if self._before is None or now is None:
+            return None
+        cores = (os.cpu_count() or 1) * (time.monotonic() - self._began)
+        return round(max(now - self._before, 0.0) / cores, 3)
+
+    def _seconds(self) -> float | None:
+        try:
+            first = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+        except OSError:
+            return None
+        user, nice, system, _, _, irq, softirq, steal = map(int, first[1:9])
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        own = os.times()
+        return busy - (own.user + own.system + own.children_user + own.children_system)
 
 
 def _git(*arguments: str) -> str | None:

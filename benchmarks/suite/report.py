@@ -13,8 +13,8 @@ from .plots import bars, targets_plot
 from .rows import ROWS
 from .shown import Line, lines_of, side_title
 
-_BUSY: Final = 0.5
-"""Processes that want to run, besides the benchmarks, from which on a machine is not idle."""
+_BUSY: Final = 0.05
+"""The share of the cores from which on other work is told."""
 _MARKS: Final = {True: "✓", False: "✗", None: ""}
 
 
@@ -100,12 +100,14 @@ def _baseline(baseline: Mapping[str, Any]) -> str:
 
 
 def _idle(document: Mapping[str, Any]) -> str:
-    before = document["load_before"][0]
-    if before < _BUSY:
+    share = document["others_share"]
+    if share is None:
+        return "Whether the machine was otherwise idle, its system does not say."
+    if share < _BUSY:
         return "The machine was otherwise idle."
     return (
-        f"**The machine was not idle**: on average {before:.1f} other processes wanted to run in "
-        "the minute before."
+        f"**The machine was not idle**: other work had {share * 100:.0f} % of its cores, on "
+        "average."
     )
 
 

@@ -192,34 +192,36 @@ def loaded_in_a_process(file: Path, cache: Path) -> str:
     return said
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of 64 kB."""
+@pytest.fixture(params=["64k"])
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder on a disk of its own, by default of 64 kB."""
     folder = tmp_path / "disk"
     folder.mkdir(mode=0o700)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", str(folder)]
+    options = f"size={request.param},mode=700"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("this user can't mount a disk: test_cache.py limits the size of files instead")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk(small_disk: Path, large: Path) -> None:
+def test_a_full_disk(disk: Path, large: Path) -> None:
     for _ in range(2):
-        assert loaded_in_a_process(large, small_disk) == "ready\nTrue\n"
-        assert [one.name for one in small_disk.iterdir()] == ["secret.key"]
+        assert loaded_in_a_process(large, disk) == "ready\nTrue\n"
+        assert [one.name for one in disk.iterdir()] == ["secret.key"]
 
 
-async def test_a_disk_that_can_not_be_written_any_more(small_disk: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("disk", ["4m"], indirect=True)
+async def test_a_disk_that_can_not_be_written_any_more(disk: Path, tmp_path: Path) -> None:
     file = tmp_path / "guest.wasm"
     file.write_bytes(Guest().build())
-    cache = ComponentCache(small_disk)
-    async with PluginHost(HostSettings(cache_directory=small_disk)) as host:
+    cache = ComponentCache(disk)
+    async with PluginHost(HostSettings(cache_directory=disk)) as host:
         await host.load(file)
         (entry,) = cache.entries()
         entry.path.write_bytes(b"damaged")
-    await anyio.run_process(["mount", "-o", "remount,ro", str(small_disk)])
-    async with PluginHost(HostSettings(cache_directory=small_disk)) as host:
+    await anyio.run_process(["mount", "-o", "remount,ro", str(disk)])
+    async with PluginHost(HostSettings(cache_directory=disk)) as host:
         assert (await (await host.load(file)).health_check()).healthy
 
 

@@ -20,6 +20,7 @@ DOING = {
     "sleeping": "(call $sleep (i64.const 3600000)) (unreachable)",
     "logging": f"(loop $more (call $emit (i32.const 0) (i32.const {DATA})"
     f" (i32.const {len(LOGGED)})) (br $more)) (unreachable)",
+    "asking": "(loop $more (drop (call $wall_now)) (br $more)) (unreachable)",
     "streaming": "$document_2096",
 }
 
@@ -91,7 +92,7 @@ except* KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("doing", ["spinning", "sleeping"])
+@pytest.mark.parametrize("doing", ["spinning", "sleeping", "asking"])
 def test_ctrl_c(
     tmp_path: Path, cache_directory: Path, tier: Tier, doing: str, backend: str
 ) -> None:
@@ -136,6 +137,7 @@ if how == "error":
         ("error", 1, "logging"),
         ("end", 0, "streaming"),
         ("exit", 7, "logging"),
+        ("exit", 7, "asking"),
     ],
 )
 def test_the_interpreter_exits(
@@ -149,6 +151,39 @@ def test_the_interpreter_exits(
     assert host.returncode == code, errors
     assert ("ValueError: mine" in errors) == (how == "error")
     wait_until(lambda: not any(map(alive, workers)), "the workers' end")
+
+
+LEFT = """
+async def main():
+    host = PluginHost(settings)
+    await host.__aenter__()
+    plugin = await host.load(file)
+    for _ in range(4):
+        begun.append((host, asyncio.ensure_future(use(plugin))))
+    await asyncio.sleep(0.3)
+    print("ready", flush=True)
+    if how == "exit":
+        os._exit(7)
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGTERM)
+begun = []
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "killed", "end"])
+@pytest.mark.parametrize("doing", ["spinning", "sleeping", "streaming"])
+def test_guests_that_are_left_at_any_step(
+    tmp_path: Path, cache_directory: Path, tier: Tier, doing: str, how: str
+) -> None:
+    # Suspended, in the middle of a loop, in threads: nobody closes anything.
+    host = start(PRELUDE + LEFT, busy(tmp_path, doing), cache_directory, tier, doing, how)
+    assert host.stdout is not None
+    assert host.stdout.readline() == "ready\n"
+    _, errors = host.communicate(timeout=HANG_SECONDS)
+    assert host.returncode == (-signal.SIGTERM if how == "killed" else 7), errors
 
 
 ABANDONED = """

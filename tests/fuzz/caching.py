@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
+import anyio
 from orchestrator_plugin_host import Limits
 from orchestrator_plugin_host.admission import admit_component, world_of
 from orchestrator_plugin_host.calls import Call
@@ -12,11 +14,12 @@ from orchestrator_plugin_host.component_file import ComponentFile
 from orchestrator_plugin_host.policy import Policy
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
 from orchestrator_plugin_host.sandbox.fingerprint import fingerprint
-from orchestrator_plugin_host.sandbox.instance import Sandbox
+from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
 from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PluginContext, unpack
+from orchestrator_plugin_sdk.payload import from_text
 
 _LIMITS = Limits()
 
@@ -48,13 +51,12 @@ class CachedLoading:
 
     def is_well(self, loaded: Template) -> bool:
         """Whether a loaded component says that it is well."""
-        call = Call("wat-guest", _LIMITS, PluginContext())
-        instance = loaded.source().instance(call)
-        try:
-            answer = instance.invoke(full_name("lifecycle"), "health-check")
-        finally:
-            instance.close()
-        return isinstance(answer, Ok) and unpack(answer.value[1]) == {"healthy": True}
+        answer = anyio.run(_asked, loaded)
+        if not isinstance(answer, Ok):
+            return False
+        form, data = answer.value
+        document = data if form == "bytes" else from_text(form, data.decode())
+        return bool(unpack(document) == {"healthy": True})
 
     def stored(self, data: bytes, folder: Path) -> bytes | None:
         """What the cache gives for a component. Raises `CacheError`."""
@@ -62,3 +64,13 @@ class CachedLoading:
         assert isinstance(admitted.source, ComponentFile)
         cache = ComponentCache(folder)
         return cache.get(admitted.source.digest, fingerprint())
+
+
+async def _asked(loaded: Template) -> Any:
+    call = Call("wat-guest", _LIMITS, PluginContext())
+    with call.scope():
+        instance = await loaded.source().instance(call)
+    try:
+        return await instance.run(call, full_name("lifecycle"), "health-check")
+    finally:
+        instance.close()

@@ -27,12 +27,16 @@ from orchestrator_plugin_host.component_file import ComponentFile, read_componen
 from orchestrator_plugin_host.errors import InvalidComponentError
 from orchestrator_plugin_host.handles import HANDLES
 from orchestrator_plugin_host.sandbox import _capi
+from orchestrator_plugin_host.sandbox.adapters.outer import with_adapters
+from orchestrator_plugin_host.sandbox.code import StoredCode
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
-from orchestrator_plugin_host.sandbox.instance import Sandbox
-from orchestrator_plugin_host.sandbox.loader import Template, _ProcessTemplate, _ThreadTemplate
-from orchestrator_plugin_host.sandbox.processes import StoredCode
+from orchestrator_plugin_host.sandbox.inprocess import Sandbox
+from orchestrator_plugin_host.sandbox.loader import (
+    Template,
+    _InProcessTemplate,
+    _ProcessTemplate,
+)
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
-from orchestrator_plugin_host.sandbox.threads import WorkerThreads
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
 from orchestrator_plugin_host.settings import HostSettings, PoolSettings, Tier
 from orchestrator_plugin_sdk import PluginContext, PluginError
@@ -57,20 +61,18 @@ _TOOLS: Final = {"allowed_commands": ["x"]}
 
 
 class Stages:
-    """What the inputs of one child share: an engine, an event loop, worker threads."""
+    """What the inputs of one child share: an engine and an event loop."""
 
     def __init__(self, limits: Limits = LIMITS, tier: Tier = "in-process") -> None:
         self._limits = limits
         self._tier: Tier = tier
         self._runner = asyncio.Runner()
         self._sandbox = Sandbox()
-        check_round_trip(self._sandbox, Call("self-check", Limits(), PluginContext()))
-        self._threads = WorkerThreads()
+        check_round_trip(self._sandbox)
         self._reach = SharedReach(HostSettings())
 
     def close(self) -> None:
         """Frees all of it."""
-        self._threads.close()
         self._sandbox.close()
         self._runner.run(self._reach.close())
         self._runner.close()
@@ -85,32 +87,32 @@ class Stages:
         return self._runner.run(self._load(admitted, admitted.source))
 
     async def _load(self, admitted: AdmittedPlugin, file: ComponentFile) -> Outcome:
-        engine, world = self._sandbox.engine.engine, world_of(admitted.kind)
+        engine, world = self._sandbox.engine, world_of(admitted.kind)
         bare = without_names(file.data)  # which what was read must allow
         try:
-            component = _capi.compile_component(engine, bare)
-        except _capi.CapiError:
+            component = _capi.compile_component(engine, with_adapters(engine, bare, world))
+        except (_capi.CapiError, InvalidComponentError):
             return Outcome("compile", InvalidComponentError.__name__)
         try:
             check_component(engine, component, world, ())
         except ComponentTypeError:
             return Outcome("type check", InvalidComponentError.__name__)
         loaded = LoadedComponent.of(component, world, memories=file.contents.memories, wasi=False)
-        template: Template = _ThreadTemplate(self._sandbox, loaded)
+        template: Template = _InProcessTemplate(self._sandbox, loaded)
         if self._tier == "process":
             code = bytes(component.serialize())
             template = _ProcessTemplate(
-                StoredCode(world, frozenset(), file.contents.memories, code)
+                self._sandbox, StoredCode(world, frozenset(), file.contents.memories, code)
             )
         call = Call(admitted.manifest.name, admitted.limits, PluginContext())
         source = template.source()
         try:
-            async with call.scope():
-                source.instance(call).close()
+            with call.scope():
+                (await source.instance(call)).close()
         except PluginError as error:
             return Outcome("instantiate", type(error).__name__)
         finally:
-            source.close()
+            await source.close()
         return await self._call(admitted, template)
 
     async def _call(self, admitted: AdmittedPlugin, template: Template) -> Outcome:
@@ -124,8 +126,6 @@ class Stages:
             config,
             template=template,
             tier=self._tier,
-            owner=admitted.manifest.name,
-            threads=self._threads,
             pool=PoolSettings(instances=1, idle=1),
             context=context,
             init_deadline_ms=self._limits.deadline_ms,

@@ -10,7 +10,7 @@ import socket
 from typing import Any, ClassVar, Final
 
 import msgpack
-from orchestrator_plugin_host.sandbox.values import Err, Ok, ValueMismatchError
+from orchestrator_plugin_host.sandbox.values import Err, Ok, Resource, ValueMismatchError
 from orchestrator_plugin_host.sandbox.worker.channel import Channel, ChannelClosedError
 from orchestrator_plugin_host.sandbox.worker.wire import reader, to_wire
 from orchestrator_plugin_host.wit import (
@@ -127,7 +127,7 @@ def _is_of(value: Any, wanted: Type | None) -> bool:
         case ListType():
             return type(value) is bytes
         case HandleType():
-            return type(value) is int and 0 <= value < 1 << 32
+            return type(value) is Resource and 0 <= value < 1 << 32
         case EnumType(names):
             return value in names
         case OptionType(some):

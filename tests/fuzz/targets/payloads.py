@@ -6,7 +6,7 @@ import random
 import re
 from typing import ClassVar, Final
 
-from orchestrator_plugin_host.sandbox.imports import payload_bytes
+from orchestrator_plugin_host.sandbox.payloads import payload_bytes
 from orchestrator_plugin_sdk import DocumentError
 from orchestrator_plugin_sdk.payload import choose_encoding, from_text, to_text
 
@@ -46,8 +46,8 @@ class Payloads(Target):
             form = choose_encoding(data, readable)  # type: ignore[arg-type]
             if form not in (*readable, "bytes"):
                 raise BrokenPromiseError(f"{form} was chosen of {readable}")
-            sent = data if form == "bytes" else to_text(form, data)
-            if payload_bytes((form, sent)) != data:
+            sent = data if form == "bytes" else to_text(form, data).encode()
+            if payload_bytes((form, sent), len(data)) != data:
                 raise BrokenPromiseError(f"bytes sent as {form} arrive as others")
         return Outcome("read" if any(accepted) else "refused", f"forms: {sum(accepted)}")
 

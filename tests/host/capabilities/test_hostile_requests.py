@@ -110,7 +110,7 @@ def cases(url: str) -> dict[str, Case]:
         "a json that is none": (request(json={"a": float("nan")}), INVALID),
         "a URL of 50 kB": (request(url="http://a/" + "a" * 50_000), INVALID),
         "more than the limit": (large(LATIN1), DocumentTooLargeError),
-        "more than a list may have": (large(BYTES), PluginTrapError),
+        "more than the limit, as a list": (large(BYTES), DocumentTooLargeError),
         "beyond the memory": (
             Guest(
                 memory="100",

@@ -293,5 +293,6 @@ def test_what_a_component_may_import_is_granted(command, tmp_path):
     refused = command("call", str(file), "health_check", "--json")
     assert refused.code == 1
     assert "Policy(wasi='core')" in refused.error["message"]
-    granted = command("call", str(file), "health_check", "--json", "--wasi", "core")
-    assert granted.document["healthy"]
+    granted = ("call", str(file), "health_check", "--json", "--wasi", "core")
+    assert "tier='process'" in command(*granted).error["message"]
+    assert command(*granted, "--tier", "process").document["healthy"]

@@ -36,7 +36,7 @@ from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 
 from ..admission import AdmittedPlugin
 from ..calls import Call, CallLogger
-from ..errors import PluginInitError
+from ..errors import PluginInitError, PluginOutputError
 from ..operations import codecs_of
 from ..reach import Reach
 from .base import Backend, Isolation, context_document, own_call
@@ -147,7 +147,7 @@ class NativeBackend(Backend):
             if inspect.isawaitable(value):
                 value = await value
             answer = self._answer(operation, value)
-        return self._accepted(operation, answer, call)
+        return self._accepted(operation, value, answer, call)
 
     @asynccontextmanager
     async def stream(
@@ -193,7 +193,7 @@ class NativeBackend(Backend):
                 except (StopAsyncIteration, StopIteration):
                     return
                 answer = self._answer(operation, event)
-            yield self._accepted(operation, answer, call)
+            yield self._accepted(operation, event, answer, call)
 
     async def close(self, call: Call) -> None:
         """Runs the plugin's `shutdown`, if its `init` succeeded."""
@@ -225,10 +225,15 @@ class NativeBackend(Backend):
             return outgoing(operation, value)
         return self.codecs[operation.method].written(value)
 
-    def _accepted(self, operation: Operation, answer: Any, call: Call) -> Any:
+    def _accepted(self, operation: Operation, value: Any, answer: Any, call: Call) -> Any:
         if operation.form in ("nothing", "scalar"):
             return answer
-        return self.codecs[operation.method].read(answer)
+        try:
+            return self.codecs[operation.method].read(answer)
+        except PluginOutputError:
+            with _plugin_faults(call):
+                outgoing(operation, value)  # raises if it could not have been sent
+            raise
 
 
 def _is_cancellation(error: BaseException | None) -> bool:

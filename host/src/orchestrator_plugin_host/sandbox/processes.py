@@ -117,6 +117,7 @@ class ProcessInstance(Instance):
         self, call: Call, interface: str, name: str, arguments: Sequence[Any], *, run: bool
     ) -> Step:
         """As `Instance` says."""
+        self._computing.check_process()
         limits = call.limits
         self._doing = name
         wire = [to_wire(one) for one in arguments]

@@ -31,6 +31,7 @@ class WorkerSource(InstanceSource):
 
     async def instance(self, call: Call) -> Instance:
         """A new instance, in a worker that is ready, or a new one. Raises `PluginError`."""
+        self._computing.check_process()
         with self._lock:
             ready = self._ready.pop() if self._ready else None
         if ready is None:
