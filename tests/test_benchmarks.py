@@ -161,6 +161,8 @@ def test_what_calls_cost_beside_extism(name: str, bound: float, cache_directory:
 
 def test_what_an_import_costs(cache_directory: Path) -> None:
     [result] = measured(BY_NAME["import"], cache_directory)["figures"].values()
+    assert 0 < result["value"] < 2
+    [result] = measured(BY_NAME["import-names"], cache_directory)["figures"].values()
     assert 1 < result["value"] < 20
 
 

@@ -130,7 +130,19 @@ def _starting() -> Iterator[Row]:
         ours=Side("starting:importing", "the host", {"modules": "orchestrator_plugin_host"}),
         peer=peer,
         figures=(Figure("seconds", target=1.6),),
-        how=f"the dependencies are {base['modules']}.",
+        how=f"the dependencies are {base['modules']}. The host's public names are loaded when the "
+        "first of them is used: the next row.",
+        rounds=15,
+    )
+    names = {"modules": "orchestrator_plugin_host.public"}
+    yield Row(
+        name="import-names",
+        group=STARTING,
+        title="`from orchestrator_plugin_host import PluginHost`",
+        ours=Side("starting:importing", "the host, and its public names", names),
+        peer=peer,
+        figures=(Figure("seconds"),),
+        how="the dependencies are the same.",
         rounds=15,
     )
     yield Row(
