@@ -21,7 +21,7 @@ from support.processes import HANG_SECONDS
 
 from .busy import DOING, FOR_EVER, LARGE, NEEDS_MUCH, Quiet, busy
 from .conftest import Make, ask
-from .stepping import ECHO, in_base64
+from .stepping import ECHO, as_bytes, in_base64
 
 pytestmark = pytest.mark.anyio
 
@@ -106,9 +106,9 @@ async def test_large_documents_do_not_keep_the_event_loop(make: Make, limits: Li
     document = bytes(range(256)) * 40_000
     echoing = await make(Guest(functions={"generate": ECHO}, memory="400"), limits=limits)
     async with unhindered():
-        payload = in_base64(document)
         for _ in range(3):
-            assert await ask(echoing, "generate", payload, limits=limits) == Ok(payload)
+            answer = await ask(echoing, "generate", as_bytes(document), limits=limits)
+            assert answer == Ok(in_base64(document))
     size = len(document)
     body = f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {size})) {ECHO}"
     logging = await make(Guest(functions={"generate": body}, memory="400"), limits=limits)
