@@ -76,7 +76,7 @@ def test_contenders_take_what_rows_tell_them(row: Row) -> None:
 
 def test_every_row_of_a_name() -> None:
     assert [row.name for row in rows_named(["generate-nat", "import"])] == [
-        *("generate-native", "import"),
+        *("generate-native", "import", "import-names"),
     ]
     assert rows_named([]) == ROWS
     with pytest.raises(ValueError, match="there is no row 'guess': there are echo-"):

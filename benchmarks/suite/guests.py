@@ -26,6 +26,9 @@ _COUNT: Final = f"""(local $i i64) (loop $l
   (br_if $l (i64.lt_u (local.get $i) (i64.const {_ITERATIONS}))))
   (call $ok_bytes (i32.const 2096) (i32.const {len(_ANSWER)}))"""
 
+_MEMORY: Final = 48 * 1024 * 1024
+"""So much a guest may have that begins its calls on the event loop."""
+
 GUESTS: Final[dict[str, Guest]] = {
     # Answers at once.
     "trivial": Guest(),
@@ -75,7 +78,9 @@ def component(name: str, folder: Path) -> Path:
 def built_guest(name: str) -> bytes:
     """One of `GUESTS` as a component, which reads every form of a payload, as the ones that the
     build of the SDK makes do."""
-    return GUESTS[name].build(payload_encodings=("bytes", "latin1", "base64"))
+    return GUESTS[name].build(
+        payload_encodings=("bytes", "latin1", "base64"), limits={"memory_bytes": _MEMORY}
+    )
 
 
 def example(name: str) -> Path:

@@ -39,6 +39,7 @@ from orchestrator_plugin_host.sandbox.loader import (
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
 from orchestrator_plugin_host.settings import HostSettings, PoolSettings, Tier
+from orchestrator_plugin_host.wit import World
 from orchestrator_plugin_sdk import PluginContext, PluginError
 
 from .target import Outcome
@@ -92,7 +93,7 @@ class Stages:
         try:
             component = _capi.compile_component(engine, with_adapters(engine, bare, world))
         except (_capi.CapiError, InvalidComponentError):
-            return Outcome("compile", InvalidComponentError.__name__)
+            return self._refused(bare, world)
         try:
             check_component(engine, component, world, ())
         except ComponentTypeError:
@@ -114,6 +115,17 @@ class Stages:
         finally:
             await source.close()
         return await self._call(admitted, template)
+
+    def _refused(self, bare: bytes, world: World) -> Outcome:
+        """Where a component that could not be compiled with its adapters is wrong by itself."""
+        engine = self._sandbox.engine
+        try:
+            check_component(engine, _capi.compile_component(engine, bare), world, ())
+        except ComponentTypeError:
+            return Outcome("type check", InvalidComponentError.__name__)
+        except _capi.CapiError:
+            pass
+        return Outcome("compile", InvalidComponentError.__name__)
 
     async def _call(self, admitted: AdmittedPlugin, template: Template) -> Outcome:
         context = PluginContext()

@@ -27,7 +27,7 @@ class Conversation:
     def __init__(self, end: socket.socket) -> None:
         """The socket stays its owner's to close, and must not block."""
         self._socket = end
-        self._unsent = memoryview(b"")
+        self._unsent: list[memoryview] = []
         self._received = bytearray()
         self._waited_at = time.monotonic()
 
@@ -37,13 +37,22 @@ class Conversation:
         Raises `UnsendableError`, of which the worker has not heard, or `ChannelClosedError`.
         """
         document = packed(message)
-        self._unsent = memoryview(len(document).to_bytes(_HEADER, "little") + document)
+        header = len(document).to_bytes(_HEADER, "little")
+        if len(document) < _PIECE:
+            self._unsent = [memoryview(header + document)]
+        else:  # a large one is not copied
+            self._unsent = [memoryview(document), memoryview(header)]
+        del document
         self._send_some()
 
     def _send_some(self) -> None:
+        """Sends what the socket takes, from the last of what is unsent."""
+        unsent = self._unsent
         try:
-            while self._unsent:
-                self._unsent = self._unsent[self._socket.send(self._unsent[:_PIECE]) :]
+            while unsent:
+                unsent[-1] = unsent[-1][self._socket.send(unsent[-1][:_PIECE]) :]
+                if not unsent[-1]:
+                    unsent.pop()
         except BlockingIOError:
             return
         except OSError:
