@@ -145,7 +145,7 @@ SANDBOX: dict[str, set[str]] = {
     "worker": {"_capi", "adapters", "config", "guest", "linking", "steps", "typecheck", "values"},
     "payloads": {"values"},
     "imports": {"linking", "payloads", "steps", "values"},
-    "failures": {"_capi"},
+    "failures": {"_capi", "adapters"},
     "computing": set(),
     "instance": {"_capi", "failures", "guest", "imports", "linking", "steps", "values"},
     "inprocess": {

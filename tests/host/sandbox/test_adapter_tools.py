@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import wasmtime
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.sandbox._capi import TOO_LARGE
-from orchestrator_plugin_host.sandbox.adapters.tools import LARGE, TOOLS
+from orchestrator_plugin_host.sandbox.adapters import NO_MEMORY, TOO_LARGE
+from orchestrator_plugin_host.sandbox.adapters.tools import LARGE, Side, tools_text
 from orchestrator_plugin_host.sandbox.config import FUEL_SLICE
 
 ROOM = 3 << 20
 FUEL = 1 << 40
-MODULE = wasmtime.wat2wasm(TOOLS)
+MODULES = {side: wasmtime.wat2wasm(tools_text(side)) for side in get_args(Side)}
 
 
 class Tools:
     """The module, with room for `ROOM` bytes."""
 
-    def __init__(self, engine: wasmtime.Engine, room: int = ROOM) -> None:
+    def __init__(self, engine: wasmtime.Engine, room: int = ROOM, side: Side = "imports") -> None:
         self.store = wasmtime.Store(engine)
         self.store.set_fuel(FUEL)
         kind = wasmtime.FuncType([], [wasmtime.ValType.i32()])
         instance = wasmtime.Instance(
             self.store,
-            wasmtime.Module(engine, MODULE),
+            wasmtime.Module(engine, MODULES[side]),
             [wasmtime.Func(self.store, kind, lambda: room)],
         )
         self._exports = instance.exports(self.store)
@@ -84,7 +84,7 @@ SEVERAL = st.lists(st.binary(max_size=100), min_size=1, max_size=4)
 def test_bytes_become_base64_and_nothing_else_changes(
     shared: Tools, several: list[bytes], data: st.DataObject
 ) -> None:
-    shared.call("reset")
+    shared.call("post-return", 0)
     places = [shared.put(one) for one in several]
     chosen = data.draw(st.integers(0, len(several) - 1))
     size = len(several[chosen])
@@ -104,7 +104,7 @@ def test_bytes_become_base64_and_nothing_else_changes(
 def test_base64_becomes_bytes_and_nothing_else_changes(
     shared: Tools, several: list[bytes], data: st.DataObject
 ) -> None:
-    shared.call("reset")
+    shared.call("post-return", 0)
     written = [base64.b64encode(one) for one in several]
     places = [shared.put(one) for one in written]
     chosen = data.draw(st.integers(0, len(several) - 1))
@@ -140,7 +140,7 @@ def test_bytes_are_encoded_where_they_are(engine: wasmtime.Engine) -> None:
 def test_what_grows_or_shrinks_keeps_its_content(
     shared: Tools, steps: list[tuple[int, bytes]]
 ) -> None:
-    shared.call("reset")
+    shared.call("post-return", 0)
     held: list[tuple[int, bytes]] = []
     for which, content in steps:
         if which < len(held):
@@ -158,7 +158,7 @@ def test_what_grows_or_shrinks_keeps_its_content(
 def test_memory_is_used_again(engine: wasmtime.Engine) -> None:
     tools = Tools(engine)
     first = tools.put(bytes(100_000))
-    for release in (("reset",), ("post-return", 64)) * 20:
+    for release in (("enter",), ("post-return", 64)) * 20:
         tools.call(*release)
         assert tools.put(bytes(100_000)) == first
 
@@ -177,6 +177,30 @@ def test_what_there_is_no_room_for(engine: wasmtime.Engine, sizes: list[int]) ->
         tools.call("realloc", 0, 0, 1, last)
     assert caught.value.frames[0].func_name == TOO_LARGE
     assert tools.memory.data_len(tools.store) < ROOM
+
+
+@pytest.mark.parametrize(
+    ("side", "steps", "refused"),
+    [
+        ("imports", [], True),
+        ("imports", ["enter"], False),
+        ("imports", ["enter", "leave"], True),
+        ("exports", [], False),
+        ("exports", ["enter"], True),
+        ("exports", ["enter", "leave"], False),
+    ],
+)
+def test_only_what_comes_out_of_the_guest_is_measured(
+    engine: wasmtime.Engine, side: Side, steps: list[str], refused: bool
+) -> None:
+    tools = Tools(engine, side=side)
+    for step in steps:
+        tools.call(step)
+    if refused:
+        with pytest.raises(wasmtime.Trap):
+            tools.call("realloc", 0, 0, 1, ROOM + 1)
+    else:
+        assert tools.call("realloc", 0, 0, 1, ROOM + 1)
 
 
 def test_as_much_as_there_is_room_for(engine: wasmtime.Engine) -> None:
@@ -202,7 +226,7 @@ def test_a_memory_that_may_not_grow(engine: wasmtime.Engine) -> None:
     tools.put(bytes(100_000))
     with pytest.raises(wasmtime.Trap) as caught:
         tools.call("realloc", 0, 0, 1, 200_000)
-    assert caught.value.frames[0].func_name == TOO_LARGE
+    assert caught.value.frames[0].func_name == NO_MEMORY
 
 
 def test_what_is_large_has_a_slice_of_fuel_of_its_own(engine: wasmtime.Engine) -> None:

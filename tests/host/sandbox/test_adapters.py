@@ -22,10 +22,10 @@ from orchestrator_plugin_host.componentize.encoding import (
 )
 from orchestrator_plugin_host.componentize.shape import inner_arguments
 from orchestrator_plugin_host.sandbox import _capi
-from orchestrator_plugin_host.sandbox.adapters import CORE_INSTANCES, MEMORIES
+from orchestrator_plugin_host.sandbox.adapters import CORE_INSTANCES, MEMORIES, NO_MEMORY, TOO_LARGE
 from orchestrator_plugin_host.sandbox.adapters.component import ROOM, ROOM_TYPE, adapter
-from orchestrator_plugin_host.sandbox.adapters.core import Side, goes_through
-from orchestrator_plugin_host.sandbox.adapters.tools import LARGE
+from orchestrator_plugin_host.sandbox.adapters.core import goes_through
+from orchestrator_plugin_host.sandbox.adapters.tools import LARGE, Side
 from orchestrator_plugin_host.sandbox.guest import DROP, Guest, StoreLimits, forget_resource
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.steps import YIELDED, Asked, Done
@@ -344,7 +344,7 @@ def test_what_there_is_no_room_for_is_refused_before_it_is_copied(guest: Made, n
     one = guest(Text(functions={"generate": REFUSED[name]}, memory="300", reaching=True))
     with pytest.raises(_capi.CapiError) as caught:
         ended(one, start(one))
-    assert caught.value.trap_code == _capi.TRAP_TOO_LARGE
+    assert str(caught.value) == TOO_LARGE
 
 
 def test_as_much_as_there_is_room_for(guest: Made) -> None:
@@ -352,12 +352,25 @@ def test_as_much_as_there_is_room_for(guest: Made) -> None:
     assert ended(one, start(one)) == Ok(("latin1", bytes(GUEST_ROOM - 16)))
 
 
-def test_a_guest_cannot_trap_as_an_adapter_does(guest: Made) -> None:
-    named = f"(func ${_capi.TOO_LARGE} (unreachable))"
-    one = guest(Text(functions={"generate": f"(call ${_capi.TOO_LARGE}) {SMALL}"}, fields=named))
+def test_what_goes_in_is_not_refused(guest: Made) -> None:
+    body = f"""(call $file_read (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 9)
+        (i32.const 512)) {SMALL}"""
+    one = guest(Text(functions={"generate": body}, reaching=True, edits=FORGET))
+    step = start(one, "generate", ("latin1", bytes(TOO_MUCH)))
+    while step is YIELDED:
+        step = one.proceed()
+    assert isinstance(step, Asked)
+    one.answer(Ok(as_bytes(bytes(TOO_MUCH))))
+    assert ended(one, one.proceed()) == Ok(("latin1", b""))
+
+
+@pytest.mark.parametrize("name", [TOO_LARGE, NO_MEMORY])
+def test_a_guest_cannot_trap_as_an_adapter_does(guest: Made, name: str) -> None:
+    named = f"(func ${name} (unreachable))"
+    one = guest(Text(functions={"generate": f"(call ${name}) {SMALL}"}, fields=named))
     with pytest.raises(_capi.CapiError) as caught:
         start(one)
-    assert caught.value.trap_code == _capi.TRAP_UNREACHABLE
+    assert str(caught.value) == f"trap {_capi.TRAP_UNREACHABLE}"
 
 
 def test_an_adapter_keeps_nothing_of_one_call_for_the_next(guest: Made) -> None:

@@ -11,6 +11,7 @@ import pytest
 from anyio import CancelScope
 from orchestrator_plugin_host import (
     DeadlineExceededError,
+    DocumentTooLargeError,
     Limits,
     MemoryLimitError,
     PluginAbortedError,
@@ -83,6 +84,36 @@ async def test_an_answer_that_breaks_the_contract_costs_the_instance(make: Make)
     )
     with pytest.raises(Exception, match="266,668"):
         await ask(instance, limits=Limits(document_out_bytes=10))
+    assert not instance.usable
+
+
+def returned(size: int) -> Guest:
+    answer = f"(call $ok_bytes (i32.const 4096) (i32.const {size}))"
+    return Guest(functions={"generate": answer}, memory="100")
+
+
+async def test_more_than_there_is_room_for_is_never_moved(make: Make) -> None:
+    limits = Limits(document_out_bytes=1000, log_bytes=1000)
+    instance = await make(returned(68_000), limits=limits)
+    with pytest.raises(DocumentTooLargeError, match="more than twice as much at once") as caught:
+        await ask(instance, limits=limits)
+    assert (caught.value.limit, caught.value.value) == ("document_out_bytes", 1000)
+    assert not instance.usable
+
+
+async def test_what_goes_in_may_be_larger_than_what_comes_out(make: Make) -> None:
+    limits = Limits(document_out_bytes=1000, log_bytes=1000)
+    instance = await make(returned(5), limits=limits)
+    for argument in (("latin1", bytes(3_000_000)), as_bytes(bytes(1_000_000))):
+        answer = await ask(instance, "generate", argument, limits=limits)
+        assert answer == Ok(in_base64(bytes(5)))
+
+
+async def test_no_memory_for_what_is_moved(make: Make) -> None:
+    limits = Limits(memory_bytes=100 * 65_536)
+    instance = await make(returned(6_000_000), limits=limits)
+    with pytest.raises(MemoryLimitError, match="no memory for what it gets, returns or passes"):
+        await ask(instance, limits=limits)
     assert not instance.usable
 
 

@@ -61,10 +61,6 @@ KIND_RESOURCE: Final = 21
 
 TRAP_UNREACHABLE: Final = 9
 TRAP_OUT_OF_FUEL: Final = 11
-TRAP_TOO_LARGE: Final = 256
-"""Not wasmtime's: a function named `TOO_LARGE` trapped."""
-TOO_LARGE: Final = "too-large-for-the-host"
-"""What an adapter calls where there is no room. Guests' functions have no names when they run."""
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
@@ -169,7 +165,8 @@ _component_new = _function(
 
 
 class CapiError(Exception):
-    """wasmtime refused. `trap_code` is set when WebAssembly trapped by itself."""
+    """wasmtime refused. `trap_code` is set when WebAssembly trapped by itself; if it was
+    `TRAP_UNREACHABLE` in a function that has a name, the message is that name."""
 
     def __init__(self, message: str, trap_code: int | None) -> None:
         self.trap_code = trap_code
@@ -187,12 +184,10 @@ def raise_if(error: int | None) -> None:
         return
     code = c_uint8(0)
     if _trap_code(error, addressof(code)):
-        trap = code.value
-        if trap == TRAP_UNREACHABLE and _innermost(error) == TOO_LARGE.encode():
-            trap = TRAP_TOO_LARGE
+        name = _trapped_in(error) if code.value == TRAP_UNREACHABLE else ""
         # Its text would be a backtrace, which names what the guest chose and says nothing new.
         error_delete(error)
-        raise CapiError(f"trap {trap}", trap)
+        raise CapiError(name or f"trap {code.value}", code.value)
     vector = (c_uint64 * 2)()
     _error_message(error, addressof(vector))
     message = ctypes.string_at(vector[1], vector[0]).decode("utf-8", "replace")
@@ -201,20 +196,15 @@ def raise_if(error: int | None) -> None:
     raise CapiError(message, None)
 
 
-def _innermost(error: int) -> bytes:
+def _trapped_in(error: int) -> str:
     """The name of the function that trapped, if it has one."""
     frames = (c_uint64 * 2)()
     _error_wasm_trace(error, addressof(frames))
-    try:
-        if not frames[0]:
-            return b""
-        name = _frame_func_name(c_uint64.from_address(frames[1]).value)
-        if not name:
-            return b""
-        size, data = c_uint64.from_address(name), c_uint64.from_address(name + 8)
-        return ctypes.string_at(data.value, size.value)
-    finally:
-        _frames_delete(addressof(frames))
+    name = _frame_func_name(c_uint64.from_address(frames[1]).value) if frames[0] else None
+    size, data = (c_uint64 * 2).from_address(name) if name else (0, 0)
+    found = ctypes.string_at(data, size).decode("utf-8", "replace")
+    _frames_delete(addressof(frames))
+    return found
 
 
 def error_new(message: bytes) -> int:

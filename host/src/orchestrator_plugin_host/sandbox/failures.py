@@ -15,6 +15,7 @@ from ..errors import (
 )
 from ..limits import UNITS
 from . import _capi
+from .adapters import NO_MEMORY, TOO_LARGE
 
 _TRAPS: Mapping[int, str] = {
     0: "stack overflow",
@@ -53,13 +54,21 @@ def failure(call: Call, trap_code: int | None, message: str, doing: str) -> Plug
     plugin, limits = call.plugin, call.limits
     if trap_code == _capi.TRAP_OUT_OF_FUEL:
         return FuelExhaustedError(plugin, "fuel", limits.fuel, UNITS["fuel"], "ran out of fuel")
-    if trap_code == _capi.TRAP_TOO_LARGE:
+    if message == TOO_LARGE:
         return DocumentTooLargeError(
             plugin,
             "document_out_bytes",
             limits.document_out_bytes,
             UNITS["document_out_bytes"],
-            f"was to move more than twice as much at once in {doing}",
+            f"returned or passed more than twice as much at once in {doing}",
+        )
+    if message == NO_MEMORY:
+        return MemoryLimitError(
+            plugin,
+            "memory_bytes",
+            limits.memory_bytes,
+            UNITS["memory_bytes"],
+            f"has no memory for what it gets, returns or passes in {doing}",
         )
     if trap_code is None:
         if "matching implementation was not found in the linker" in message:

@@ -31,7 +31,7 @@ def fingerprint() -> str:
         platform.machine(),
         platform.system(),
         processor_features(),
-        "without names, with adapters 2",
+        "without names, with adapters 3",
         FUEL_SLICE,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

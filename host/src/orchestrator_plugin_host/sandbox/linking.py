@@ -161,7 +161,7 @@ class GuestImports:
         error: Any,
         continuation: Any,
     ) -> None:
-        """The most that one call may move across the boundary. For the adapters around a guest, as
+        """The most that may come out of a guest in one call. For the adapters around a guest, as
         they are made: answered here, since there is nothing to wait for."""
         guest = self.guests.get(context)
         if guest is None:

@@ -5,7 +5,7 @@ and exports go through adapters of the host's own (`component`, `core`). They se
 
 - no list of bytes crosses to the host, where each byte would become a value of 32: `bytes` become
   `base64` on their way out, and `base64` that begins with a `=` becomes `bytes` on its way in;
-- nothing crosses that is larger than the host has room for: the adapter traps before it is copied;
+- nothing comes out that is larger than the host has room for: it is refused before it is copied;
 - what is large crosses in a slice of fuel of its own, which never begins on the event loop.
 
 The outer component has the imports and the exports that the guest's has, of the same types.
@@ -16,7 +16,12 @@ from typing import Final
 ROOM_INTERFACE: Final = "orchestrator:host/room@1.0.0"
 """The interface that the adapters import of the host. No plugin may."""
 ROOM_FUNCTION: Final = "bytes"
-"""Its function: how many bytes one call may move across the boundary, each way."""
+"""Its function: how many bytes may come out of the guest in one call."""
+
+TOO_LARGE: Final = "too-large-for-the-host"
+NO_MEMORY: Final = "no-memory-for-what-is-moved"
+"""The functions of an adapter that trap: if more comes out of the guest than there is room for, or
+the adapter's memory can't grow. A guest's functions have no names when they run."""
 
 MEMORIES: Final = 2
 """Linear memories that adapters add to a component."""

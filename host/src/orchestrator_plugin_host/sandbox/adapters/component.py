@@ -12,8 +12,8 @@ from ...componentize.abi import exported, imported
 from ...componentize.encoding import CORE_FUNC, CORE_MEMORY, FUNC, vector
 from ...componentize.shape import import_functions, inner_scope
 from ...wit import Function, Primitive
-from .core import Side, lent_resources, module_text
-from .tools import TOOLS
+from .core import lent_resources, module_text
+from .tools import Side, tools_text
 
 ROOM = "room"
 """The name by which an adapter imports the host's function of that name."""
@@ -29,7 +29,7 @@ def adapter(functions: Sequence[Function], resources: Sequence[str], side: Side)
 
     lowered = out.canon(b"\x01\0" + unsigned(room) + vector([]), CORE_FUNC)
     host = out.core_exports([(ROOM, CORE_FUNC, lowered)])
-    tools = out.core_instance(out.core_module(bytes(wat2wasm(TOOLS))), {"host": host})
+    tools = out.core_instance(out.core_module(bytes(wat2wasm(tools_text(side)))), {"host": host})
     memory = out.alias_export(CORE_MEMORY, tools, "memory")
     realloc = out.alias_export(CORE_FUNC, tools, "realloc")
     post_return = out.alias_export(CORE_FUNC, tools, "post-return")

@@ -7,7 +7,6 @@ function behind it, and does the same with the result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from ...componentize.abi import Signature, exported, flattened, imported
 from ...wit import (
@@ -25,11 +24,7 @@ from ...wit import (
     full_name,
     read_contract,
 )
-from .tools import RESULT, RESULT_BYTES
-
-Side = Literal["imports", "exports"]
-"""Which functions of the guest's an adapter is for. Out of the guest go the parameters of its
-imports and the results of its exports."""
+from .tools import RESULT, RESULT_BYTES, Side
 
 _BITS_64 = ("s64", "u64", "f64")
 _NARROW = {"bool": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2}
@@ -95,7 +90,8 @@ def lent_resources(functions: Sequence[Function]) -> list[str]:
 
 _TOOLS = """
 (import "tools" "memory" (memory 1))
-(import "tools" "reset" (func $reset))
+(import "tools" "enter" (func $enter))
+(import "tools" "leave" (func $leave))
 (import "tools" "encode" (func $encode (param i32 i32) (result i32)))
 (import "tools" "encoded-size" (func $encoded-size (param i32) (result i32)))
 (import "tools" "decode" (func $decode (param i32 i32) (result i32)))
@@ -143,8 +139,8 @@ def _function(i: int, function: Function, side: Side) -> str:
         at += len(flattened(one))
     if at != len(outer.params) or len(flattened(function.result)) * 8 > RESULT_BYTES:
         raise TypeError(f"no adapter for {function}: it takes or returns too much")
-    # What was passed is copied before anything else is put in its place.
-    before.append("(call $reset)")
+    before.append("(call $enter)")
+    after.append("(call $leave)")
     result = ""
     if outer.results and len(behind.params) > len(outer.params):
         arguments.append(f"(i32.const {RESULT})")

@@ -20,8 +20,9 @@ from ...wit import Function, HandleType, Interface, World, full_name, read_contr
 from .. import _capi
 from . import ROOM_FUNCTION, ROOM_INTERFACE, drop_export, guest_export
 from .component import ROOM, ROOM_TYPE, adapter
-from .core import Side, goes_through
+from .core import goes_through
 from .prefix import Prefix, read_prefix
+from .tools import Side
 
 Name = tuple[str, str]
 """A function: its interface, and its name in that."""

@@ -1,8 +1,9 @@
 """The core module that both adapters are built on: a memory, its allocator, and base64.
 
 The memory has what one call moves across the boundary, and nothing in between calls. Whatever
-crosses is allocated here before it is copied, by the side that copies it, wasmtime or the host: so
-the allocator is where its size is first known, and the one place to refuse it.
+crosses is allocated here before it is copied, by wasmtime: so the allocator is where the size of
+what comes out of a guest is first known, and the one place to refuse it. What goes in, the host has
+measured.
 
 `encode` and `decode` take sixteen letters at a time. Both work in place, and touch up to `_SLACK`
 bytes behind what they are given, which each allocation has.
@@ -10,10 +11,14 @@ bytes behind what they are given, which each allocation has.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
-from .._capi import TOO_LARGE
 from ..config import FUEL_SLICE
+from . import NO_MEMORY, TOO_LARGE
+
+Side = Literal["imports", "exports"]
+"""Which functions of the guest's an adapter is for. Out of the guest go the parameters of its
+imports and the results of its exports."""
 
 RESULT: Final = 64
 """The address at which a function of an adapter leaves its result."""
@@ -29,6 +34,9 @@ _BURN: Final = 1_000
 
 _ALLOCATOR: Final = f"""
   (import "host" "room" (func $room (result i32)))
+  ;; Whether what is allocated comes out of the guest: what an import is passed, before the adapter
+  ;; is called, and what an export returns, while it is within.
+  (global $comes-out (mut i32) (i32.const {{outside}}))
   (memory (export "memory") 1)
   (global $top (mut i32) (i32.const {_BASE}))
   (global $limit (mut i64) (i64.const 0))
@@ -36,8 +44,12 @@ _ALLOCATOR: Final = f"""
     (i64.add (i64.extend_i32_u (call $room)) (i64.const {_BASE + _SLACK}))))
   (start $begin)
   (func ${TOO_LARGE} (unreachable))
-  ;; Forgets all allocations.
-  (func (export "reset") (global.set $top (i32.const {_BASE})))
+  (func ${NO_MEMORY} (unreachable))
+  ;; Before the function behind an adapter is called, when what it is passed was read: forgets that.
+  (func (export "enter")
+    (global.set $comes-out (i32.const {{inside}}))
+    (global.set $top (i32.const {_BASE})))
+  (func (export "leave") (global.set $comes-out (i32.const {{outside}})))
   (func (export "post-return") (param i32) (global.set $top (i32.const {_BASE})))
   ;; Uses up what a slice of fuel may have left.
   (func $end-slice (local $turns i32)
@@ -51,7 +63,7 @@ _ALLOCATOR: Final = f"""
       (memory.size)))
     (if (i32.gt_s (local.get $pages) (i32.const 0)) (then
       (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1))
-        (then (call ${TOO_LARGE}))))))
+        (then (call ${NO_MEMORY}))))))
   (func (export "realloc") (param $old i32) (param $old_size i32) (param $align i32)
       (param $size i32) (result i32)
     (local $at i32) (local $end i64)
@@ -63,7 +75,8 @@ _ALLOCATOR: Final = f"""
       (i64.add (i64.extend_i32_u (local.get $size)) (i64.const {_SLACK}))))
     ;; What grows is a string of another encoding, to up to three times what it began with.
     (if (i32.eqz (local.get $old)) (then
-      (if (i64.gt_u (local.get $end) (global.get $limit)) (then (call ${TOO_LARGE})))
+      (if (i32.and (global.get $comes-out) (i64.gt_u (local.get $end) (global.get $limit)))
+        (then (call ${TOO_LARGE})))
       (if (i32.gt_u (local.get $size) (i32.const {LARGE})) (then (call $end-slice)))))
     (call $reserve (local.get $end))
     (global.set $top (i32.wrap_i64 (local.get $end)))
@@ -159,6 +172,10 @@ _DECODE: Final = """
     (local.get $size))
 """
 
-TOOLS: Final = f"(module $orchestrator-adapter\n{_ALLOCATOR}\n{_ENCODE}\n{_DECODE})"
-"""The module's text. It imports `room`, and exports `memory`, `realloc`, `reset`, `post-return`,
-`encode`, `encoded-size` and `decode`."""
+
+def tools_text(side: Side) -> str:
+    """The module's text. It imports `room`, and exports `memory`, `realloc`, `enter`, `leave`,
+    `post-return`, `encode`, `encoded-size` and `decode`."""
+    outside, inside = ("1", "0") if side == "imports" else ("0", "1")
+    allocator = _ALLOCATOR.replace("{outside}", outside).replace("{inside}", inside)
+    return f"(module {allocator}\n{_ENCODE}\n{_DECODE})"
