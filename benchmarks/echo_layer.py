@@ -19,7 +19,7 @@ from orchestrator_plugin_host.backends.base import context_document
 from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.component_file import ComponentFile
 from orchestrator_plugin_host.operations import codecs_of
-from orchestrator_plugin_host.payload_text import Payload, text_of
+from orchestrator_plugin_host.payload_text import Payload, payload_for
 from orchestrator_plugin_host.pieces import at_once
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
@@ -34,7 +34,6 @@ from orchestrator_plugin_host.sandbox.steps import Asked, Done, Step
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PayloadEncoding, PluginContext, unpack
 from orchestrator_plugin_sdk.contract import INIT, Operation
-from orchestrator_plugin_sdk.payload import choose_encoding
 
 _ALL_FORMS: Final[tuple[PayloadEncoding, ...]] = ("bytes", "latin1", "base64")
 _LIMITS: Final = Limits(fuel=10**18, deadline_ms=3_600_000)
@@ -133,5 +132,4 @@ class EchoLayer:
 
 
 def _payload(document: bytes, forms: Sequence[PayloadEncoding]) -> Payload:
-    form = choose_encoding(document, forms)
-    return form, document if form == "bytes" else at_once(text_of(form, document))
+    return at_once(payload_for(document, forms))

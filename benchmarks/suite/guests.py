@@ -68,19 +68,16 @@ GUESTS: Final[dict[str, Guest]] = {
 }
 
 
-def component(name: str, folder: Path) -> Path:
-    """One of `GUESTS` as a component in `folder`."""
+def component(name: str, folder: Path, *, says_memory: bool = True) -> Path:
+    """One of `GUESTS` as a component in `folder`, which reads every form of a payload, as the ones
+    that the build of the SDK makes do. With `says_memory`, its manifest says how much memory it
+    needs."""
+    limits = {"memory_bytes": _MEMORY} if says_memory else {}
     path = folder / f"{name}.wasm"
-    path.write_bytes(built_guest(name))
-    return path
-
-
-def built_guest(name: str) -> bytes:
-    """One of `GUESTS` as a component, which reads every form of a payload, as the ones that the
-    build of the SDK makes do."""
-    return GUESTS[name].build(
-        payload_encodings=("bytes", "latin1", "base64"), limits={"memory_bytes": _MEMORY}
+    path.write_bytes(
+        GUESTS[name].build(payload_encodings=("bytes", "latin1", "base64"), limits=limits)
     )
+    return path
 
 
 def example(name: str) -> Path:

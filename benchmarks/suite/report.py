@@ -21,13 +21,14 @@ _MARKS: Final = {True: "✓", False: "✗", None: ""}
 def write_page(document: Mapping[str, Any], page: Path) -> None:
     """Writes the page, and its plots and the results beside it into a folder of its name."""
     folder = page.with_suffix("")
+    text, images = page_text(document, folder.name), plots(document)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
         old.unlink()
-    for name, plot in plots(document).items():
+    for name, plot in images.items():
         (folder / f"{name}.svg").write_text(plot, encoding="utf-8")
     (folder / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    page.write_text(page_text(document, folder.name), encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
 
 
 def page_text(document: Mapping[str, Any], folder: str) -> str:
@@ -91,6 +92,8 @@ def _setting(document: Mapping[str, Any]) -> str:
 
 def _baseline(baseline: Mapping[str, Any]) -> str:
     machine = baseline["machine"]
+    if not machine:
+        return "There is no baseline to compare with."
     return (
         "What is compared *to the baseline* is the ratio to the peer, divided by what that was at "
         f"commit {baseline['commit']}, where each call ran in a thread of its own, interrupted by "
@@ -145,7 +148,7 @@ def _group(group: str, document: Mapping[str, Any], folder: str) -> Iterator[str
     yield _table(lines)
     notes = dict.fromkeys(f"- {line.row.title}: {line.row.how}" for line in lines if line.row.how)
     failures = dict.fromkeys(
-        f"- {line.row.title} was not measured: {_plain(line.failure)}"
+        f"- {line.row.title if line.whole else line.title} was not measured: {_plain(line.failure)}"
         for line in lines
         if line.failure is not None
     )

@@ -14,7 +14,7 @@ from .model import Figure, Row, Side
 @dataclass(frozen=True)
 class Line:
     """A figure of a row with what it came to, as texts. `met` is `None` without a target, or if it
-    was not measured, and then `failure` says why, if that is known."""
+    was not measured: then `failure` says why, and `whole` whether that is so of the whole row."""
 
     row: Row
     figure: Figure
@@ -27,6 +27,7 @@ class Line:
     met: bool | None = None
     value: float | None = None
     failure: str | None = None
+    whole: bool = False
 
 
 def lines_of(row: Row, results: Mapping[str, Any]) -> Iterator[Line]:
@@ -37,7 +38,7 @@ def lines_of(row: Row, results: Mapping[str, Any]) -> Iterator[Line]:
         target = "" if figure.target is None else _target(figure)
         if found is None or "not_measured" in found:
             why = "it was not part of the run" if found is None else found["not_measured"]
-            yield Line(row, figure, title, target=target, failure=why)
+            yield Line(row, figure, title, target=target, failure=why, whole=True)
             continue
         result = found["figures"][figure_name(figure)]
         value = result["value"]

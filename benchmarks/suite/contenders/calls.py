@@ -63,7 +63,12 @@ class Hi(ProviderAdapterPlugin):
 
 @asynccontextmanager
 async def loaded(
-    place: Place, guest: str, where: Tier | Literal["native"], **options: Any
+    place: Place,
+    guest: str,
+    where: Tier | Literal["native"],
+    *,
+    says_memory: bool = True,
+    **options: Any,
 ) -> AsyncIterator[Any]:
     """One of the guests as a plugin of a host, in a tier, or its native twin."""
     settings = HostSettings(cache_directory=place.cache, policy=Policy(wasi="core"))
@@ -73,17 +78,22 @@ async def loaded(
             export = PluginExport(manifest_of(), Hi)
             yield await host.load(export, expect=LoadedProvider, **options)
         else:
-            path = component(guest, place.folder)
+            path = component(guest, place.folder, says_memory=says_memory)
             yield await host.load(path, expect=LoadedProvider, tier=where, **options)
 
 
 @asynccontextmanager
 async def generate(
-    place: Place, *, where: Tier | Literal["native"], guest: str = "trivial", size: int = 2_000
+    place: Place,
+    *,
+    where: Tier | Literal["native"],
+    guest: str = "trivial",
+    says_memory: bool = True,
 ) -> AsyncIterator[Round]:
-    """`await provider.generate(request)`, one after another."""
-    request = chat_request(size)
-    async with loaded(place, guest, where) as plugin:
+    """`await provider.generate(request)`, one after another. With `says_memory`, the guest's
+    manifest says how much memory it needs."""
+    request = chat_request()
+    async with loaded(place, guest, where, says_memory=says_memory) as plugin:
         assert (await plugin.generate(request)).text.startswith(("hi", "xxx"))
         yield timed_async(lambda: plugin.generate(request))
 

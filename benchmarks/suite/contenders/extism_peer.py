@@ -26,11 +26,11 @@ async def echo(place: Place, *, kind: str, size: int) -> AsyncIterator[Round]:
 
 
 @asynccontextmanager
-async def generate(place: Place, *, size: int = 2_000) -> AsyncIterator[Round]:
+async def generate(place: Place) -> AsyncIterator[Round]:
     """A typed call as an application would write it: the request validated and packed, the plugin
     called in a thread, its answer unpacked and validated."""
     requests, responses = TypeAdapter(ModelRequest), TypeAdapter(ModelResponse)
-    request = chat_request(size)
+    request = chat_request()
     with extism.Plugin(extism_module()) as plugin:
 
         async def call() -> ModelResponse:

@@ -55,11 +55,11 @@ def _python(code: str, *arguments: Any) -> str:
 
 
 @asynccontextmanager
-async def importing(place: Place, *, modules: str) -> AsyncIterator[Round]:
-    """A process of Python that imports some modules, and ends."""
+async def importing(place: Place, *, code: str) -> AsyncIterator[Round]:
+    """A process of Python that imports what `code` says, and ends."""
 
     async def run() -> None:
-        _python(f"import {modules}")
+        _python(code)
 
     yield once(run)
 
