@@ -106,6 +106,8 @@ def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     size = len(text)
     if size > 2 * most:
         raise DocumentSizeError((size + 1) // 2)
+    if isinstance(text, bytes) and size <= most and text.isascii():
+        return text
     made = BytesIO()
     at = done = 0
     while at < size:
