@@ -23,6 +23,7 @@ import traceback
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import interpreter_library
 from interpreter_output import Output
@@ -115,9 +116,11 @@ def _run(request: ToolRunRequest, out: Output, err: Output) -> int:
     module = types.ModuleType("__main__")
     before = sys.stdin, sys.stdout, sys.stderr, sys.argv
     # What a program deletes or replaces of these, the answer still needs.
-    own_builtins, own_modules = dict(vars(builtins)), dict(sys.modules)
+    own = _OWN or _Own()
     sys.stdin, sys.stdout, sys.stderr = io.StringIO(stdin), out.text, err.text
     sys.argv, sys.modules["__main__"] = ["-c", *arguments], module
+    own.for_program.open = builtins.open  # the build replaces it after this was imported
+    sys.modules["builtins"] = vars(module)["__builtins__"] = own.for_program
     linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
     interpreter_library.prepare()
     failed: BaseException | None = None
@@ -126,10 +129,29 @@ def _run(request: ToolRunRequest, out: Output, err: Output) -> int:
     except BaseException as error:
         failed = error
     finally:
-        vars(builtins).update(own_builtins)
-        sys.modules.update(own_modules)
+        own.put_back()
         sys.stdin, sys.stdout, sys.stderr, sys.argv = before
     return 0 if failed is None else _exit_code(failed, module, err)
+
+
+class _Own:
+    """The modules that there are, and a copy of `builtins` for a program to change."""
+
+    def __init__(self) -> None:
+        self.for_program: Any = types.ModuleType("builtins")
+        vars(self.for_program).update(vars(builtins))
+        self._modules = dict(sys.modules)
+
+    def put_back(self) -> None:
+        """Brings back what a program removed. In an instance that no other program gets, what it
+        replaced is left: to look at a module is to write to it, and costs a page of memory."""
+        sys.modules["builtins"] = builtins
+        if not SANDBOXED or len(sys.modules) < len(self._modules):
+            sys.modules.update(self._modules)
+
+
+_OWN: _Own | None = None
+"""Made when the component is built. Natively there may be other modules at each call."""
 
 
 def _exit_code(error: BaseException, module: types.ModuleType, err: Output) -> int:
@@ -251,4 +273,5 @@ def _warm() -> None:
 
 
 if SANDBOXED:
+    _OWN = _Own()
     _warm()
