@@ -125,6 +125,11 @@ class OpenHttp:
         if opened is not None:
             await opened.close()
 
+    def close_at_once(self) -> bool:
+        """As `close_all`, if no response is open. Whether none was."""
+        self._closed = True
+        return not self._open
+
     async def close_all(self) -> None:
         """Closes every response. There are no more from now on."""
         self._closed = True

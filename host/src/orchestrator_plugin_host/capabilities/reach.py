@@ -97,7 +97,7 @@ class CallReach:
 
     def close_at_once(self, error: BaseException | None) -> bool:
         """As `reach.CallReach` says."""
-        if self._http is not None:
+        if self._http is not None and not self._http.close_at_once():
             return False
         self._end(error)
         return True
