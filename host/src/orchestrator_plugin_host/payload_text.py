@@ -26,10 +26,13 @@ Payload = tuple[str, bytes]
 
 _TEXT_FORMS: Final = ("latin1", "base64")
 _BLOCK: Final = 24 * 1024
-"""Bytes that are converted at once: a multiple of 3 and of 4. So few that the memory for them is
-there already, and in the processor's cache."""
+"""Bytes of a document that are converted at once: a multiple of 3 and of 4. So few that the memory
+for them is there already, and in the processor's cache."""
 _PIECE: Final = 32 * _BLOCK
 """Bytes of a piece. The most expensive kind takes about 3 ms."""
+_LARGE: Final = 4 * _PIECE
+"""Bytes from which on a document is converted a piece at once: small allocations in between would
+keep the result from growing in its place, and it would be in memory twice."""
 
 
 class DocumentSizeError(DocumentError):
@@ -64,11 +67,16 @@ def text_of(form: TextForm, document: bytes, mark: bytes = b"") -> Pieces[bytes]
         return mark + convert(document)
     made = BytesIO()
     made.write(mark)
-    for at in range(0, len(document), _BLOCK):
-        made.write(convert(document[at : at + _BLOCK]))
-        if not (at + _BLOCK) % _PIECE:
+    block = _block(len(document))
+    for at in range(0, len(document), block):
+        made.write(convert(document[at : at + block]))
+        if not (at + block) % _PIECE:
             yield
     return made.getvalue()
+
+
+def _block(size: int) -> int:
+    return _BLOCK if size <= _LARGE else _PIECE
 
 
 def _latin1_text(document: bytes) -> bytes:
@@ -110,15 +118,16 @@ def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:
         return text
     made = BytesIO()
     at = done = 0
+    block = _block(size)
     while at < size:
-        end = min(at + _BLOCK, size)
+        end = min(at + block, size)
         if end < size and text[end] & 0xC0 == 0x80:  # the second byte of a character
             end -= 1
         made.write(_of_latin1_block(bytes(text[at:end])))
         if made.tell() > most:
             raise DocumentSizeError(made.tell())
         at = end
-        if at - done >= _PIECE:
+        if at - done >= _PIECE - 1:
             done = at
             yield
     return made.getvalue()
@@ -136,12 +145,13 @@ def _of_base64(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     if size > most:
         raise DocumentSizeError(size)
     made = BytesIO()
-    for at in range(0, len(text), _BLOCK):
-        block = bytes(text[at : at + _BLOCK])
-        if at + _BLOCK < len(text) and block[-1] == ord("="):
+    block = _block(len(text))
+    for at in range(0, len(text), block):
+        letters = bytes(text[at : at + block])
+        if at + block < len(text) and letters[-1] == ord("="):
             raise ValueError("there is padding in its middle")
-        made.write(_of_base64_block(block))
-        if not (at + _BLOCK) % _PIECE:
+        made.write(_of_base64_block(letters))
+        if not (at + block) % _PIECE:
             yield
     return made.getvalue()
 

@@ -11,7 +11,12 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.sandbox.worker.channel import Channel, ChannelClosedError
+from orchestrator_plugin_host.sandbox.worker import channel as channel_module
+from orchestrator_plugin_host.sandbox.worker.channel import (
+    Channel,
+    ChannelClosedError,
+    packed_in_parts,
+)
 
 Ends = tuple[Channel, socket.socket]
 MOST = 1 << 20
@@ -38,6 +43,26 @@ def test_what_is_sent_arrives(message: Any) -> None:
     assert other.receive(MOST) == [message]
     one.close()
     other.close()
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers(0, 9) | st.binary(max_size=40) | st.text("aé"),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("ab"), inner),
+    )
+)
+def test_large_binary_is_a_part_of_its_own(message: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(channel_module, "_LARGE", 20)
+        parts = packed_in_parts(message)
+    assert msgpack.unpackb(b"".join(parts)) == message
+
+
+def test_large_binary_is_not_copied() -> None:
+    data = bytes(1 << 20)
+    parts = packed_in_parts(["start", [["base64", data], 1]])
+    assert [part for part in parts if len(part) > 100] == [data]
+    assert any(part is data for part in parts)
 
 
 def test_a_large_message_goes_in_pieces(ends: Ends) -> None:

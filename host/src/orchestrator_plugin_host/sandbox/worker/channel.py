@@ -9,6 +9,8 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
+from struct import Struct
+from struct import error as struct_error
 from typing import Any, Final, cast
 
 import msgpack
@@ -17,6 +19,9 @@ from orchestrator_plugin_sdk.errors import DocumentError
 from ...document_scan import scan
 
 _PIECE: Final = 1 << 20
+_LARGE: Final = 1 << 18
+_BINARY: Final = Struct(">BI")
+"""How binary of any size begins in MessagePack."""
 _MAX_VALUES: Final = 5_000
 """Values of a message: none that is meant has so many. They are counted before any is built, since
 msgpack makes a list as long as its header says before it has read an item, and since a few bytes
@@ -41,6 +46,39 @@ def packed(message: Any) -> bytes:
         return cast("bytes", msgpack.packb(message, use_bin_type=True))
     except (ValueError, TypeError, OverflowError) as error:
         raise UnsendableError(str(error)) from None
+
+
+def packed_in_parts(message: Any) -> list[bytes]:
+    """A message as it is sent, in parts: large binary in it is a part itself, and not copied.
+    Raises `UnsendableError`."""
+    if not _is_large(message):
+        return [packed(message)]
+    parts: list[bytes] = []
+    packer = msgpack.Packer(use_bin_type=True, autoreset=False)
+
+    def add(value: Any) -> None:
+        if not _is_large(value):
+            packer.pack(value)
+        elif isinstance(value, bytes):
+            parts.append(packer.bytes() + _BINARY.pack(0xC6, len(value)))
+            parts.append(value)
+            packer.reset()
+        else:
+            packer.pack_array_header(len(value))
+            for one in value:
+                add(one)
+
+    try:
+        add(message)
+    except (ValueError, TypeError, OverflowError, struct_error) as error:
+        raise UnsendableError(str(error)) from None
+    return [*parts, packer.bytes()]
+
+
+def _is_large(value: Any) -> bool:
+    if isinstance(value, bytes):
+        return len(value) >= _LARGE
+    return isinstance(value, (list, tuple)) and any(map(_is_large, value))
 
 
 def unpacked(document: bytes | bytearray | memoryview, max_text: int | None = None) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 import anyio.lowlevel
 
-from .channel import ChannelClosedError, packed, unpacked
+from .channel import ChannelClosedError, packed_in_parts, unpacked
 
 _PIECE: Final = 1 << 18
 _HEADER: Final = 4
@@ -36,13 +36,10 @@ class Conversation:
 
         Raises `UnsendableError`, of which the worker has not heard, or `ChannelClosedError`.
         """
-        document = packed(message)
-        header = len(document).to_bytes(_HEADER, "little")
-        if len(document) < _PIECE:
-            self._unsent = [memoryview(header + document)]
-        else:  # a large one is not copied
-            self._unsent = [memoryview(document), memoryview(header)]
-        del document
+        parts = packed_in_parts(message)
+        parts[0] = sum(map(len, parts)).to_bytes(_HEADER, "little") + parts[0]
+        self._unsent = [memoryview(part) for part in reversed(parts)]
+        del parts
         self._send_some()
 
     def _send_some(self) -> None:
