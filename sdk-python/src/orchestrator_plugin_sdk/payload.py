@@ -15,7 +15,7 @@ from .errors import DocumentError
 PayloadEncoding = Literal["bytes", "latin1", "base64"]
 """The forms of a payload, as the cases of `types.payload` in the WIT contract."""
 
-_SMALL = 8192
+_SMALL = 768
 """Bytes up to which `latin1` beats `base64` even for random data."""
 
 
