@@ -25,6 +25,9 @@ from ..wit import (
 from . import _capi
 from .values import Err, Ok, is_payload
 
+_QUICK = 64 * 1024
+"""Bytes that are copied in less time than it takes to give the interpreter's lock away."""
+
 Lower = Callable[[Any, int], None]
 """Writes a value to zeroed memory at an address."""
 
@@ -62,7 +65,9 @@ def _lower_string(value: str, address: int) -> None:
 
 
 def _lower_encoded(encoded: bytes, address: int) -> None:
-    _capi.byte_vec_new(address + 8, len(encoded), encoded)
+    size = len(encoded)
+    new = _capi.large_byte_vec_new if size > _QUICK else _capi.byte_vec_new
+    new(address + 8, size, encoded)
     c_uint8.from_address(address).value = _capi.KIND_STRING
 
 

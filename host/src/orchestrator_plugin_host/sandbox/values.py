@@ -87,6 +87,16 @@ def _read(address: int, kind: int) -> tuple[int, int, int]:
     return one, two, three
 
 
+def moved_bytes(value: Any) -> int:
+    """How many bytes of a value cross in one piece, of one that goes to a guest: those of its
+    payload, or of its list of bytes. What else there is, is small."""
+    if isinstance(value, (Ok, Err)):
+        value = value.value
+    if isinstance(value, tuple):
+        value = value[1]
+    return len(value) if isinstance(value, bytes) else 0
+
+
 def is_payload(wanted: VariantType) -> bool:
     """Whether a variant is the contract's `payload`."""
     return [name for name, _ in wanted.cases] == ["bytes", "latin1", "base64"]
