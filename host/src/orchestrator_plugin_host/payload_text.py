@@ -19,7 +19,7 @@ from .pieces import Pieces
 
 TextForm = Literal["latin1", "base64"]
 Payload = tuple[str, bytes]
-"""A form, and the bytes that cross: of the text forms, the text's UTF-8."""
+"""A text form, and the text's UTF-8, which is what crosses."""
 
 _TEXT_FORMS: Final = ("latin1", "base64")
 _PIECE: Final = 768 * 1024
@@ -66,8 +66,7 @@ def text_of(form: TextForm, document: bytes, mark: bytes = b"") -> Pieces[bytes]
 
 
 def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]:
-    """The document of a payload: its form, and its bytes, which are UTF-8 of the text forms. It may
-    have at most `most` bytes.
+    """The document of a payload: its form, and its text's UTF-8. It may have at most `most` bytes.
 
     Raises `DocumentSizeError`, or `DocumentError` for what is not of that form.
     """
@@ -81,11 +80,7 @@ def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]
         if isinstance(error, UnicodeError):  # whose own words may repeat all of the text
             reason = error.reason if hasattr(error, "reason") else "not UTF-8"
         raise DocumentError(f"the payload is not valid {form}: {reason}") from None
-    if form != "bytes":
-        raise DocumentError("the payload is of no form that there is")
-    if len(data) > most:
-        raise DocumentSizeError(len(data))
-    return bytes(data)
+    raise DocumentError("the payload is of no text form")
 
 
 def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:

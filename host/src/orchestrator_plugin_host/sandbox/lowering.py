@@ -23,7 +23,7 @@ from ..wit import (
     VariantType,
 )
 from . import _capi
-from .values import Err, Ok, is_payload
+from .values import TEXT_FORMS, Err, Ok, is_payload
 
 _QUICK = 64 * 1024
 """Bytes that are copied in less time than it takes to give the interpreter's lock away."""
@@ -148,12 +148,14 @@ def _lower_enum(value: str, address: int) -> None:
 
 
 def _lower_variant(wanted: VariantType) -> Lower:
-    def lowerer_of(one: Type | None) -> Lower | None:
-        if one == Primitive("string") and is_payload(wanted):
-            return _lower_encoded
-        return None if one is None else lowerer(one)
-
-    cases = {name: (name.encode(), lowerer_of(one)) for name, one in wanted.cases}
+    cases: dict[str, tuple[bytes, Lower | None]]
+    if is_payload(wanted):
+        cases = {form: (form.encode(), _lower_encoded) for form in TEXT_FORMS}
+    else:
+        cases = {
+            name: (name.encode(), None if one is None else lowerer(one))
+            for name, one in wanted.cases
+        }
 
     def lower(value: tuple[str, Any], address: int) -> None:
         name, payload = value
