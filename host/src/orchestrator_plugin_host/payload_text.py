@@ -16,6 +16,7 @@ from orchestrator_plugin_sdk import DocumentError, PayloadEncoding
 from orchestrator_plugin_sdk.payload import choose_encoding
 
 from .pieces import Pieces
+from .text_payload import TextPayload
 
 TextForm = Literal["latin1", "base64"]
 Payload = tuple[str, bytes]
@@ -36,7 +37,7 @@ class DocumentSizeError(DocumentError):
         super().__init__(" ".join(filter(None, [f"has {size:,} bytes", counted])))
 
 
-def payload_for(document: bytes, readable: Collection[PayloadEncoding]) -> Pieces[Payload]:
+def payload_for(document: bytes, readable: Collection[PayloadEncoding]) -> Pieces[TextPayload]:
     """A document as it crosses to a plugin that reads these forms, in the cheapest of them.
 
     A list of bytes would be expensive to move. What a plugin is to get as `bytes` crosses as
@@ -44,9 +45,9 @@ def payload_for(document: bytes, readable: Collection[PayloadEncoding]) -> Piece
     (`sandbox.adapters`).
     """
     if "latin1" in readable and choose_encoding(document, _TEXT_FORMS) == "latin1":
-        return "latin1", (yield from text_of("latin1", document))
+        return TextPayload(("latin1", (yield from text_of("latin1", document))))
     mark = b"" if "base64" in readable else b"="
-    return "base64", (yield from text_of("base64", document, mark))
+    return TextPayload(("base64", (yield from text_of("base64", document, mark))))
 
 
 def text_of(form: TextForm, document: bytes, mark: bytes = b"") -> Pieces[bytes]:

@@ -226,6 +226,31 @@ def test_an_argument_that_is_none_is_refused_before_the_call(guest: Made, argume
     assert start(one) == Done(Ok(EMPTY))
 
 
+@pytest.mark.parametrize("form", ["latin1", "base64"])
+@pytest.mark.parametrize(
+    "text",
+    [b"\xff", b"a" * 5_000 + b"\xc3", "\ud800".encode(errors="surrogatepass")],
+    ids=["no UTF-8", "half a character", "half a pair"],
+)
+def test_an_argument_that_is_not_utf8_is_refused(guest: Made, form: str, text: bytes) -> None:
+    # wasmtime would end the process.
+    one = guest(Text(functions={"generate": ECHO}))
+    with pytest.raises(ValueError, match="the text of a payload is not UTF-8"):
+        start(one, "generate", (form, text))
+    assert start(one) == Done(Ok(EMPTY))
+
+
+@pytest.mark.parametrize("form", ["latin1", "base64"])
+def test_an_answer_that_is_not_utf8_is_refused(guest: Made, form: str) -> None:
+    body = """(call $file_read (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 0)
+        (i32.const 512)) (call $as_answered)"""
+    one = guest(Text(functions={"generate": body}, reaching=True))
+    assert isinstance(start(one), Asked)
+    with pytest.raises(ValueError, match="the text of a payload is not UTF-8"):
+        one.answer(Ok((form, b"\xff")))
+    one.close()
+
+
 def test_arguments_stay_while_the_guest_is_still_taking_them(guest: Made) -> None:
     # Memory for an argument is the guest's to find: it may take slices of fuel for it.
     slow = f"""(local $i i32)

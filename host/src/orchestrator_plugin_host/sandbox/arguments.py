@@ -12,6 +12,7 @@ from ctypes import addressof, c_char_p, c_uint8, c_void_p
 from struct import Struct
 from typing import Any, Final
 
+from ..text_payload import text_payload
 from ..wit import HandleType, Type, VariantType
 from . import _capi
 from .values import TEXT_FORMS, is_payload
@@ -73,7 +74,7 @@ class Arguments:
         at: int,
         inner: int,
     ) -> Any:
-        form, data = payload
+        form, data = text_payload(payload)
         length, name, _ = forms[form]
         _VAL.pack_into(self._buffer, at, _capi.KIND_VARIANT, length, name, self.address + inner)
         held = c_char_p(data)

@@ -12,6 +12,7 @@ from ctypes import c_uint8, c_uint64
 from functools import cache
 from typing import Any
 
+from ..text_payload import text_payload
 from ..wit import (
     EnumType,
     ListType,
@@ -148,21 +149,32 @@ def _lower_enum(value: str, address: int) -> None:
 
 
 def _lower_variant(wanted: VariantType) -> Lower:
-    cases: dict[str, tuple[bytes, Lower | None]]
     if is_payload(wanted):
-        cases = {form: (form.encode(), _lower_encoded) for form in TEXT_FORMS}
-    else:
-        cases = {
-            name: (name.encode(), None if one is None else lowerer(one))
-            for name, one in wanted.cases
-        }
+        return _lower_payload
+    cases = {
+        name: (name.encode(), None if one is None else lowerer(one)) for name, one in wanted.cases
+    }
 
     def lower(value: tuple[str, Any], address: int) -> None:
-        name, payload = value
-        encoded, lower_payload = cases[name]
-        if lower_payload is not None:
-            c_uint64.from_address(address + 24).value = _boxed(lower_payload, payload)
-        _capi.byte_vec_new(address + 8, len(encoded), encoded)
-        c_uint8.from_address(address).value = _capi.KIND_VARIANT
+        name, inner = value
+        encoded, lower_inner = cases[name]
+        if lower_inner is not None:
+            c_uint64.from_address(address + 24).value = _boxed(lower_inner, inner)
+        _lower_case(encoded, address)
 
     return lower
+
+
+_FORMS = {form: form.encode() for form in TEXT_FORMS}
+
+
+def _lower_payload(payload: tuple[str, bytes], address: int) -> None:
+    form, data = text_payload(payload)
+    encoded = _FORMS[form]
+    c_uint64.from_address(address + 24).value = _boxed(_lower_encoded, data)
+    _lower_case(encoded, address)
+
+
+def _lower_case(encoded: bytes, address: int) -> None:
+    _capi.byte_vec_new(address + 8, len(encoded), encoded)
+    c_uint8.from_address(address).value = _capi.KIND_VARIANT

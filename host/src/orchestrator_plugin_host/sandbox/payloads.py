@@ -13,6 +13,7 @@ from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallEr
 
 from ..payload_text import Payload, document_of, payload_for
 from ..pieces import at_once, in_turns
+from ..text_payload import TextPayload
 from .values import Err
 
 _LARGE: Final = 512 * 1024
@@ -30,7 +31,7 @@ async def received(payload: Payload, most: int) -> bytes:
     return at_once(work) if len(payload[1]) <= _LARGE else await in_turns(work)
 
 
-async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> Payload:
+async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> TextPayload:
     """Bytes as they cross to a plugin that reads these forms."""
     work = payload_for(data, readable)
     return at_once(work) if len(data) <= _LARGE else await in_turns(work)
