@@ -31,25 +31,29 @@ class Conversation:
         self._received = bytearray()
         self._waited_at = time.monotonic()
 
-    def send(self, message: Sequence[Any]) -> None:
-        """Sends a message, or begins to: `receive` sends the rest.
+    def send(self, message: Sequence[Any], data: bytes | bytearray = b"") -> None:
+        """Sends a message, and bytes as they are behind it, or begins to, after what is unsent
+        still: `receive` sends the rest.
 
         Raises `UnsendableError`, of which the worker has not heard, or `ChannelClosedError`.
         """
         document = packed(message)
         header = len(document).to_bytes(_HEADER, "little")
         if len(document) < _PIECE:
-            self._unsent = [memoryview(header + document)]
+            self._unsent.insert(0, memoryview(header + document))
         else:  # a large one is not copied
-            self._unsent = [memoryview(document), memoryview(header)]
+            self._unsent[:0] = [memoryview(document), memoryview(header)]
         del document
+        if data:
+            self._unsent.insert(0, memoryview(data))
         self._send_some()
 
     def _send_some(self) -> None:
-        """Sends what the socket takes, from the last of what is unsent."""
+        """Sends what the socket takes in one turn, from the last of what is unsent."""
         unsent = self._unsent
+        until = time.monotonic() + _TURN_SECONDS
         try:
-            while unsent:
+            while unsent and time.monotonic() < until:
                 unsent[-1] = unsent[-1][self._socket.send(unsent[-1][:_PIECE]) :]
                 if not unsent[-1]:
                     unsent.pop()
