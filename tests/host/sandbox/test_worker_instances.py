@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import anyio
 import pytest
@@ -19,7 +20,14 @@ from orchestrator_plugin_host.sandbox.workers import ReadyWorker
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import DATA, Guest
-from support.processes import HANG_SECONDS, alive, children, resident_bytes, wait_until
+from support.processes import (
+    HANG_SECONDS,
+    alive,
+    children,
+    resident_bytes,
+    state,
+    wait_until,
+)
 
 from .conftest import Compile, ask, one_call
 from .stepping import ECHO, component_of, in_base64
@@ -74,31 +82,31 @@ async def test_a_worker_without_a_guest_has_its_memory_no_more(
     ready.worker.close(wait=True)
 
 
+STOPPING = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+"""What a worker begins with that stops before it has started."""
+
+
 async def test_a_worker_that_starts_is_kept_for_the_next(
-    sandbox: Sandbox, anyio_backend: str
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
 ) -> None:
     # Or a plugin whose calls have less time than a worker takes to start would never have one.
     guest = Guest()
     code = bytes(component_of(sandbox.engine, guest).serialize())
     stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, code)
     parted: list[ReadyWorker] = []
+    monkeypatch.setattr(spawn, "_START", STOPPING + spawn._START)
     ready = ReadyWorker(stored, "wat-guest", Limits())
-    given_up = 0
-    with anyio.fail_after(HANG_SECONDS):
-        while True:
-            try:
-                call = one_call(Limits(deadline_ms=1))
-                with call.scope():
-                    made = await ProcessInstance.made(ready, call, sandbox.computing, parted.append)
-            except DeadlineExceededError:
-                given_up += 1
-                if ready.confined is not None:
-                    break
-                assert parted.pop() is ready
-            else:
-                made.close()
-                break
-    assert given_up > 1
+    for _ in range(3):
+        call = one_call(Limits(deadline_ms=10))
+        with pytest.raises(DeadlineExceededError), call.scope():
+            await ProcessInstance.made(ready, call, sandbox.computing, parted.append)
+        assert parted.pop() is ready
+    wait_until(lambda: state(ready.worker.pid) == "T", "the worker's stop")
+    os.kill(ready.worker.pid, signal.SIGCONT)
+    made = await ProcessInstance.made(ready, one_call(), sandbox.computing, parted.append)
+    assert isinstance(await ask(made), Ok)
+    made.close()
+    assert parted == [ready]
     ready.worker.close(wait=True)
 
 
