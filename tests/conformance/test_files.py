@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from orchestrator_plugin_host import (
     HostSettings,
@@ -25,6 +26,7 @@ from orchestrator_plugin_sdk import (
     ToolPolicy,
     ToolRunResult,
 )
+from support.processes import HANG_SECONDS
 from support.waiting import until
 
 from .conftest import Plugins
@@ -184,6 +186,23 @@ async def test_artifacts_are_found_by_the_caller(plugins: Plugins, docs: Path) -
     assert await anyio.Path(result.stdout_path).read_bytes() == b"hello"
     assert result.stderr_path is None
     assert (await executor.execute(RUN, ALL)).artifacts[0].path != plot.path
+
+
+async def test_artifacts_are_found_without_the_applications_threads(
+    plugins: Plugins, docs: Path
+) -> None:
+    executor = await probe(plugins, _makes, docs)
+    threads = anyio.to_thread.current_default_thread_limiter()
+    holders = [object() for _ in range(int(threads.total_tokens))]
+    for one in holders:
+        threads.acquire_on_behalf_of_nowait(one)
+    try:
+        with anyio.fail_after(HANG_SECONDS):
+            result = await executor.execute(RUN, ALL)
+    finally:
+        for one in holders:
+            threads.release_on_behalf_of(one)
+    assert [one.size for one in result.artifacts] == [6]
 
 
 async def _lies(self, request, policy, ctx):

@@ -137,7 +137,8 @@ LARGE_TEXT = '"\\U0001f98a" * 8_000_000'
 ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
     "a result of another type": ('say("done", [True, 7])', PluginOutputError),
     "a payload of an unknown form": ('say("done", [True, ["gzip", b""]])', PluginOutputError),
-    "a payload of another type": ('say("done", [True, ["bytes", "text"]])', PluginOutputError),
+    "a payload of another type": ('say("done", [True, ["latin1", "text"]])', PluginOutputError),
+    "a list of bytes": ('say("done", [True, ["bytes", b"\\x80"]])', PluginOutputError),
     "no result": ('say("done", None)', PluginOutputError),
     "an error of an unknown kind": (
         'say("done", [False, ERROR | {"kind": "odd"}])',
@@ -161,7 +162,7 @@ ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
     "a large import of no size": ('say("import-large", "log", -1)', PluginOutputError),
     "a large import of another type": ('say("import-large", "log", "1")', PluginOutputError),
     "a log of no payload": ('imports("log", "emit", 7)', PluginOutputError),
-    "a log of no event": ('imports("log", "emit", ["bytes", b"\\xc1"])', PluginOutputError),
+    "a log of no event": ('imports("log", "emit", ["base64", b"wQ=="])', PluginOutputError),
     "a log of no latin-1": (
         'imports("log", "emit", ["latin1", b"\\xe2\\x82\\xac"])',
         PluginOutputError,
@@ -169,7 +170,7 @@ ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
     "a log of no text": ('imports("log", "emit", ["latin1", b"\\xff"])', PluginOutputError),
     "a log of no bytes": ('imports("log", "emit", ["latin1", "text"])', PluginOutputError),
     "a log of no base64": ('imports("log", "emit", ["base64", b"?"])', PluginOutputError),
-    "a log too many": ('imports("log", "emit", ["bytes", bytes(5_000_000)])', LogLimitError),
+    "a log too many": ('imports("log", "emit", ["latin1", bytes(5_000_000)])', LogLimitError),
     "a sleep of less than nothing": ('imports("clock", "sleep", -1)', PluginOutputError),
     "a sleep of too many bits": ('imports("clock", "sleep", "1")', PluginOutputError),
     "a sleep for ever": ('imports("clock", "sleep", 2**64 - 1)', DeadlineExceededError),
@@ -205,8 +206,9 @@ ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
     ),
     "log events for ever": (
         FLOOD.format(
-            '"asked", "log", "emit", [["bytes", msgpack.packb('
-            '{"type": "t", "level": "info", "message": "m", "fields": {}})]]'
+            '"asked", "log", "emit", [["latin1", msgpack.packb('
+            '{"type": "t", "level": "info", "message": "m", "fields": {}})'
+            '.decode("latin-1").encode()]]'
         ),
         LogLimitError,
     ),
@@ -221,7 +223,7 @@ ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
     "large requests of many items, for ever": (
         FLOOD.format(
             '"asked", "http", "send", '
-            '[["bytes", b"\\x81\\xa1a\\xdc\\xc3\\x50" + b"\\x01" * 50_000]]'
+            '[["latin1", b"\\xc2\\x81\\xc2\\xa1a\\xc3\\x9c\\xc3\\x83\\x50" + b"\\x01" * 50_000]]'
         ),
         DeadlineExceededError,
     ),
@@ -269,7 +271,7 @@ async def used(template: Template, pids: list[int], *, late: bool, invoke: bool)
                 one_call(to_be_late=late),
                 "orchestrator:plugin/provider@1.0.0",
                 "generate",
-                ("bytes", b""),
+                ("latin1", b""),
             )
         finally:
             assert not instance.usable

@@ -55,8 +55,7 @@ class CachedLoading:
         if not isinstance(answer, Ok):
             return False
         form, data = answer.value
-        document = data if form == "bytes" else from_text(form, data.decode())
-        return bool(unpack(document) == {"healthy": True})
+        return bool(unpack(from_text(form, data.decode())) == {"healthy": True})
 
     def stored(self, data: bytes, folder: Path) -> bytes | None:
         """What the cache gives for a component. Raises `CacheError`."""

@@ -35,8 +35,8 @@ from orchestrator_plugin_sdk import (
 )
 from orchestrator_plugin_sdk.contract import KINDS
 
-Form = Literal["bytes", "latin1", "base64"]
-FORMS: tuple[Form, ...] = ("bytes", "latin1", "base64")
+Form = Literal["latin1", "base64"]
+FORMS: tuple[Form, ...] = ("latin1", "base64")
 MIB = 1 << 20
 LIMITS = Limits()
 CODECS = {
@@ -50,7 +50,7 @@ CONTEXT = {"run_id": "r", "deadline_ms": 5, "secrets": {}}
 def in_form(form: Form, document: bytes) -> bytes:
     if form == "base64":
         return base64.b64encode(document)
-    return document if form == "bytes" else document.decode("latin-1").encode()
+    return document.decode("latin-1").encode()
 
 
 # --- in ------------------------------------------------------------------------------------------

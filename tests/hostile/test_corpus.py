@@ -6,8 +6,11 @@ A quick run has the first and the last case of each family. Nothing here is time
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -25,7 +28,7 @@ from orchestrator_plugin_host.hostile.cases import (
 )
 from orchestrator_plugin_host.hostile.runner import Runner
 from orchestrator_plugin_host.settings import Tier
-from support.processes import alive, wait_until
+from support.processes import alive, state, wait_until
 
 HERE = Path(__file__).parent
 CORPUS = read_corpus()
@@ -202,6 +205,88 @@ def test_a_host_that_hangs(
         result = runner.run(written(tmp_path, CALL), "in-process")
     assert result.hung
     assert result.failures == ("hung: the host was not done after 1 s",)
+
+
+def test_a_host_that_raises(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It lives: what it raised is a fault of its own, and no death.
+    code = (
+        "import orchestrator_plugin_host.host as host\n"
+        "async def close(self): raise ValueError('mine')\n"
+        "host.PluginHost.close = close"
+    )
+    broken(tmp_path / "broken", monkeypatch, IN_A_CASE.format(code))
+    with Runner(cache_directory) as runner:
+        result = runner.run(written(tmp_path, CALL), "in-process")
+    assert result.died is None
+    (failure,) = result.failures
+    assert failure.startswith("the host raised ")
+    assert "ValueError('mine')" in failure
+    assert "in close" in result.stderr
+
+
+class InterruptionError(Exception):
+    """Raised by a signal."""
+
+
+def test_what_comes_after_a_run_that_was_interrupted(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever the first was still to say is not taken for an answer to the second.
+    seen = tmp_path / "seen"
+    code = (
+        "import os, pathlib, time\n"
+        "import orchestrator_plugin_host.hostile.child as child\n"
+        f"seen = pathlib.Path({str(seen)!r})\n"
+        "async def hang(self):\n"
+        "    seen.write_text(str(os.getpid()))\n"
+        "    time.sleep(3600)\n"
+        "if not seen.exists():\n"
+        "    child._Run.run = hang"
+    )
+    broken(tmp_path / "broken", monkeypatch, IN_A_CASE.format(code))
+
+    def interrupted(*_: object) -> None:
+        raise InterruptionError
+
+    def interrupt() -> None:
+        wait_until(lambda: seen.exists() and seen.read_text(), "the case")
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    case = written(tmp_path, CALL)
+    before = signal.signal(signal.SIGUSR1, interrupted)
+    try:
+        with Runner(cache_directory) as runner:
+            interrupting = threading.Thread(target=interrupt)
+            interrupting.start()
+            with pytest.raises(InterruptionError):
+                runner.run(case, "in-process")
+            interrupting.join()
+            wait_until(lambda: not alive(int(seen.read_text())), "the end of the case")
+            assert runner.run(case, "in-process").failures == ()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the process in /proc")
+def test_no_number_of_a_process_is_used_that_may_be_anothers(
+    tmp_path: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is left of a case's group is ended while the number is still that of the case's process.
+    states: list[str | None] = []
+    killpg = os.killpg
+
+    def watched(group: int, ending: int) -> None:
+        states.append(state(group))
+        killpg(group, ending)
+
+    monkeypatch.setattr(os, "killpg", watched)
+    case = written(tmp_path, CALL)
+    with Runner(cache_directory) as runner:
+        for _ in range(2):
+            assert runner.run(case, "in-process").passed
+    assert states == ["Z", "Z"]
 
 
 def test_words_on_the_hosts_stdout(

@@ -7,8 +7,8 @@
     document = codec.encode(arguments, context)               # bytes for the plugin
     value = codec.decode(form, data)                          # or codec.decode_pieces(form, data)
 
-A backend passes what the plugin answered as it came: the form of the payload, and its bytes (those
-of a string are UTF-8). Whatever they are, reading them takes less than 20 ms at a time and memory
+A backend passes what the plugin answered as it came: the form of the payload, and the UTF-8 of its
+text. Whatever they are, reading them takes less than 20 ms at a time and memory
 in proportion to them, or raises an error that names the limit.
 """
 
@@ -129,8 +129,6 @@ class OperationCodec:
         """
         if form == "base64" or len(data) > LARGE:
             return at_once(self.decode_pieces(form, data))
-        if form == "bytes":
-            return self.read(bytes(data))
         if isinstance(data, bytes) and data.isascii():
             return self.read(data)
         try:

@@ -19,10 +19,11 @@ from orchestrator_plugin_sdk.payload import choose_encoding
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .pieces import Pieces
+from .text_payload import TextPayload
 
 TextForm = Literal["latin1", "base64"]
 Payload = tuple[str, bytes]
-"""A form, and the bytes that cross: of the text forms, the text's UTF-8."""
+"""A text form, and the text's UTF-8, which is what crosses."""
 
 _TEXT_FORMS: Final = ("latin1", "base64")
 _BLOCK: Final = 24 * 1024
@@ -45,7 +46,7 @@ class DocumentSizeError(DocumentError):
         super().__init__(" ".join(filter(None, [f"has {size:,} bytes", counted])))
 
 
-def payload_for(document: bytes, readable: Collection[PayloadEncoding]) -> Pieces[Payload]:
+def payload_for(document: bytes, readable: Collection[PayloadEncoding]) -> Pieces[TextPayload]:
     """A document as it crosses to a plugin that reads these forms, in the cheapest of them.
 
     A list of bytes would be expensive to move. What a plugin is to get as `bytes` crosses as
@@ -53,9 +54,9 @@ def payload_for(document: bytes, readable: Collection[PayloadEncoding]) -> Piece
     (`sandbox.adapters`).
     """
     if "latin1" in readable and choose_encoding(document, _TEXT_FORMS) == "latin1":
-        return "latin1", (yield from text_of("latin1", document))
+        return TextPayload(("latin1", (yield from text_of("latin1", document))))
     mark = b"" if "base64" in readable else b"="
-    return "base64", (yield from text_of("base64", document, mark))
+    return TextPayload(("base64", (yield from text_of("base64", document, mark))))
 
 
 def text_of(form: TextForm, document: bytes, mark: bytes = b"") -> Pieces[bytes]:
@@ -88,8 +89,7 @@ def _base64_text(document: bytes) -> bytes:
 
 
 def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]:
-    """The document of a payload: its form, and its bytes, which are UTF-8 of the text forms. It may
-    have at most `most` bytes.
+    """The document of a payload: its form, and its text's UTF-8. It may have at most `most` bytes.
 
     Raises `DocumentSizeError`, or `DocumentError` for what is not of that form.
     """
@@ -103,11 +103,7 @@ def document_of(form: str, data: bytes | memoryview, most: int) -> Pieces[bytes]
         if isinstance(error, UnicodeError):  # whose own words may repeat all of the text
             reason = error.reason if hasattr(error, "reason") else "not UTF-8"
         raise DocumentError(f"the payload is not valid {form}: {reason}") from None
-    if form != "bytes":
-        raise DocumentError("the payload is of no form that there is")
-    if len(data) > most:
-        raise DocumentSizeError(len(data))
-    return bytes(data)
+    raise DocumentError("the payload is of no text form")
 
 
 def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:

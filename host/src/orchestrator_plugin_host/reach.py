@@ -66,8 +66,8 @@ class CallFiles(Protocol):
     async def rename(self, source: str, target: str) -> None:
         """As `FileAccess` says."""
 
-    def host_path(self, path: str) -> tuple[Path, int]:
-        """Where an artifact is on the host, and its size in bytes. Raises `PluginCallError`."""
+    async def host_paths(self, paths: Sequence[str]) -> Sequence[tuple[Path, int]]:
+        """Where artifacts are on the host, and their sizes in bytes. Raises `PluginCallError`."""
 
 
 class CallReach(Protocol):
@@ -116,13 +116,10 @@ _BYTES: Final[tuple[PayloadEncoding, ...]] = ("bytes",)
 
 class _NoFiles:
     async def _none(self, *arguments: object) -> NoReturn:
-        self.host_path()
-
-    def host_path(self, *arguments: object) -> NoReturn:
         raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
 
     read = write = resize = sync = stat = list_folder = list_document = _none
-    make_folder = remove = rename = _none
+    make_folder = remove = rename = host_paths = _none
 
 
 class _NoRequests(NoHttp):

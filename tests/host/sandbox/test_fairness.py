@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
 from itertools import cycle, islice
 
 import anyio
@@ -11,16 +13,19 @@ import anyio.lowlevel
 import pytest
 from orchestrator_plugin_host import DeadlineExceededError, Limits, PluginOutputError
 from orchestrator_plugin_host.sandbox.config import FUEL_SLICE
+from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.instance import Instance
 from orchestrator_plugin_host.sandbox.payloads import payload_bytes
+from orchestrator_plugin_host.sandbox.steps import YIELDED, Asked, Done
 from orchestrator_plugin_host.sandbox.values import Ok
-from orchestrator_plugin_sdk import PluginContext
+from orchestrator_plugin_host.wit import full_name
+from orchestrator_plugin_sdk import MemoryLogger, PluginContext
 from support.guests import DATA, Guest
 from support.heartbeat import unhindered
 from support.processes import HANG_SECONDS
 
-from .busy import DOING, FOR_EVER, LARGE, NEEDS_MUCH, Quiet, busy
-from .conftest import Make, ask
+from .busy import DOING, EVENT, FOR_EVER, LARGE, NEEDS_MUCH, Quiet, busy
+from .conftest import Make, ask, one_call
 from .stepping import ECHO, as_bytes, in_base64
 
 pytestmark = pytest.mark.anyio
@@ -81,23 +86,41 @@ async def test_calls_beside_guests_that_compute_for_ever(make: Make) -> None:
 async def test_quick_calls_one_after_the_other_leave_room_for_others(make: Make) -> None:
     # Each is done at once, and nothing is ever waited for.
     instance = await make(Guest(functions={"generate": ECHO}))
-    async with unhindered() as beating:
-        until = time.monotonic() + 1
-        while time.monotonic() < until:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        for _ in range(100_000):  # a hundredth of them should be enough
             await ask(instance)
-    assert beating.beats > 5
+            if turns > 5:
+                break
+        group.cancel_scope.cancel()
+    assert turns > 5
 
 
 @pytest.mark.parametrize("tier", ["in-process"])
-async def test_many_guests_wait_at_once(make: Make) -> None:
-    # A guest that waits takes no thread: two hundred wait as long as one.
-    guest = Guest(functions={"generate": f"(call $sleep (i64.const 200)) {ECHO}"}, memory="1")
+async def test_many_guests_wait_at_once(make: Make, sandbox: Sandbox) -> None:
+    # A guest that waits takes no thread: two hundred do so at once, and the threads are free.
+    body = f"""(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {len(EVENT)}))
+        {DOING["sleeps"]} {ECHO}"""
+    guest = Guest(functions={"generate": body}, data=EVENT, memory="1")
     instances = [await make(guest) for _ in range(200)]
-    began = time.monotonic()
+    logger = MemoryLogger()
     async with unhindered(), anyio.create_task_group() as group:
         for instance in instances:
-            group.start_soon(ask, instance)
-    assert time.monotonic() - began < 2
+            context = PluginContext(logger=logger)
+            group.start_soon(partial(ask, instance, limits=FOR_EVER, context=context))
+        with anyio.fail_after(HANG_SECONDS):
+            while len(logger.events) < 200:
+                await anyio.sleep(0.005)
+            await sandbox.computing.run(lambda: None)
+        group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(
@@ -123,6 +146,49 @@ async def test_large_documents_do_not_keep_the_event_loop(
             await ask(logging, limits=limits)
 
 
+# --- what is copied in one piece -----------------------------------------------------------------
+
+MOVED = 16_000_000
+
+
+@asynccontextmanager
+async def computed_in_threads() -> AsyncIterator[None]:
+    """Fails if the event loop's thread computes much while the context is open, by the time that
+    the process's threads have used, whatever else the machine does."""
+    here, everywhere = time.thread_time(), time.process_time()
+    async with unhindered():
+        yield
+    here, everywhere = time.thread_time() - here, time.process_time() - everywhere
+    assert here < everywhere / 4
+
+
+@pytest.mark.parametrize("tier", ["in-process"])
+async def test_large_arguments_are_taken_in_a_thread(make: Make) -> None:
+    # wasmtime copies them before anything of the guest runs.
+    instance = await make(Guest(functions={"generate": "(call $reset) $document_2096"}))
+    argument = ("latin1", bytes(MOVED))
+    async with computed_in_threads():
+        for _ in range(12):
+            await ask(instance, "generate", argument)
+
+
+@pytest.mark.parametrize("tier", ["in-process"])
+async def test_large_answers_are_taken_in_a_thread(make: Make) -> None:
+    read = """(call $file_read (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 0)
+        (i32.const 512)) (call $reset)"""
+    body = f"{' '.join([read] * 12)} $document_2096"
+    instance = await make(Guest(functions={"generate": body}, reaching=True))
+    call, answer = one_call(), Ok(("latin1", bytes(MOVED)))
+    async with computed_in_threads():
+        step = instance.start(call, full_name("provider"), "generate", [("latin1", b"")], run=True)
+        for _ in range(12):
+            assert isinstance(step, Asked)
+            step = instance.resume(call, answer, run=True)
+            while step is YIELDED:
+                step = await instance.proceed(call)
+        assert isinstance(step, Done)
+
+
 # --- instructions that take long -----------------------------------------------------------------
 
 BYTES = 200_000_000
@@ -138,12 +204,8 @@ BULK = {
 async def test_what_moves_much_memory_at_once_runs_in_a_thread(
     make: Make, instruction: str, before: str
 ) -> None:
-    # By the time that the threads have used, whatever else the machine does.
     pieces = [f"{before} {BULK[instruction]}"] * 12
     guest = Guest(functions={"generate": f"{' '.join(pieces)} {ECHO}"}, memory="3100")
     instance = await make(guest, limits=LARGE)
-    here, everywhere = time.thread_time(), time.process_time()
-    async with unhindered():
+    async with computed_in_threads():
         await ask(instance, limits=LARGE)
-    here, everywhere = time.thread_time() - here, time.process_time() - everywhere
-    assert here < everywhere / 4

@@ -137,7 +137,7 @@ async def test_a_call_out_of_time_is_not_begun(make: Make) -> None:
     instance, call = await make(TRAP), one_call(Limits(deadline_ms=1))
     await anyio.sleep(0.005)
     with pytest.raises(DeadlineExceededError):
-        await instance.run(call, "orchestrator:plugin/provider@1.0.0", "generate", ("bytes", b""))
+        await instance.run(call, "orchestrator:plugin/provider@1.0.0", "generate", ("latin1", b""))
 
 
 async def test_an_aborted_call_is_not_begun(make: Make) -> None:

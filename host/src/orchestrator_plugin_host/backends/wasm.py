@@ -27,6 +27,7 @@ from ..sandbox.instance import Instance
 from ..sandbox.loader import Template
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
+from ..text_payload import TextPayload
 from ..wit import full_name
 from .base import Backend, Isolation, context_document, own_call
 from .pool import InstancePool
@@ -188,7 +189,7 @@ class WasmBackend(Backend):
 
     async def _payload(
         self, operation: Operation, arguments: Sequence[Any], call: Call
-    ) -> Payload | None:
+    ) -> TextPayload | None:
         document = self.codecs[operation.method].encode(
             arguments, context_document(operation, call)
         )
@@ -196,7 +197,7 @@ class WasmBackend(Backend):
             return None
         readable = self._manifest.payload_encodings
         if "latin1" in readable and document.isascii():
-            return "latin1", document
+            return TextPayload(("latin1", document))
         work = payload_for(document, readable)
         if len(document) <= LARGE:
             return at_once(work)

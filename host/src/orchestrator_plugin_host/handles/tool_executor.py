@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import anyio
 from orchestrator_plugin_sdk import (
     Artifact,
     PluginCallError,
@@ -94,7 +93,7 @@ class LoadedToolExecutor(LoadedPlugin):
         result: ToolRunResult = await self._backend.call(EXECUTE, arguments, call)
         if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
             with call.scope():
-                result = await anyio.to_thread.run_sync(_on_host, result, call)
+                result = await _on_host(result, call)
         return result
 
     async def is_allowed(
@@ -107,26 +106,29 @@ class LoadedToolExecutor(LoadedPlugin):
         return cast("bool", await self._call(IS_ALLOWED, [command, policy], context))
 
 
-def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
+async def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
     """The result with the paths of the host's in the place of the plugin's. Raises
     `PluginOutputError` for one that is no file of this call's."""
 
-    def checked(what: str, path: str) -> tuple[Path, int]:
+    async def checked(what: str, paths: Sequence[str]) -> Sequence[tuple[Path, int]]:
+        if not paths:
+            return []
         try:
-            return call.reach.files.host_path(path)
+            return await call.reach.files.host_paths(paths)
         except PluginCallError as error:
             raise PluginOutputError(
                 f"plugin {call.plugin!r} answered {EXECUTE.method} with {what} that is none: "
                 f"{error.message}"
             ) from None
 
-    def output(what: str, path: str | None) -> str | None:
-        return None if path is None else str(checked(what, path)[0])
+    async def output(what: str, path: str | None) -> str | None:
+        found = await checked(what, [] if path is None else [path])
+        return str(found[0][0]) if found else None
 
-    artifacts = [checked("an artifact", one.path) for one in result.artifacts]
+    artifacts = await checked("an artifact", [one.path for one in result.artifacts])
     return replace(
         result,
-        stdout_path=output("a stdout_path", result.stdout_path),
-        stderr_path=output("a stderr_path", result.stderr_path),
+        stdout_path=await output("a stdout_path", result.stdout_path),
+        stderr_path=await output("a stderr_path", result.stderr_path),
         artifacts=tuple(Artifact(str(path), size) for path, size in artifacts),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
@@ -241,5 +242,9 @@ def play(case: Case, tier: Tier, cache: Path, folder: Path) -> None:
     """Plays a case, and writes `report.json` into `folder`. Once a process."""
     run = _Run(case, tier, folder, cache)
     _watch(run.report.problems)
-    anyio.run(run.run)
+    try:
+        anyio.run(run.run)
+    except Exception as error:  # no death: the process lives, and says what was wrong
+        traceback.print_exc()
+        run.report.problems.append(f"the host raised {error!r}")
     (folder / "report.json").write_text(run.report.model_dump_json())

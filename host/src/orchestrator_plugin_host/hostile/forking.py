@@ -46,16 +46,24 @@ class Forking:
             code = program.wait()
             self.close()
             return code
+        except BaseException:
+            self.close()  # what it is still to say would be taken for an answer to the next
+            raise
         self.close()
         return None
 
     def _wait(self, pid: int, seconds: float) -> int | None:
+        # Until the program is asked for the next, or ends, the number is no other process's.
         try:
             in_time = self._near.poll(seconds)
             if not in_time:
                 os.kill(pid, signal.SIGKILL)
             code = int(self._near.recv_bytes())
             return code if in_time else None
+        except BaseException:
+            with suppress(ProcessLookupError):  # it may have no group yet
+                os.kill(pid, signal.SIGKILL)
+            raise
         finally:
             with suppress(ProcessLookupError, PermissionError):  # if nothing is left of its group
                 os.killpg(pid, signal.SIGKILL)
@@ -90,11 +98,15 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # what was imported is not what a case's process is to spend its time on
     asking = Connection(int(sys.argv[1]))
+    pid = None
     while True:
         try:
             asked = json.loads(asking.recv_bytes())
         except EOFError:
             return
+        if pid is not None:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
         pid = os.fork()
         if pid == 0:
             asking.close()
@@ -108,8 +120,17 @@ def main() -> None:
             play(case, asked["tier"], Path(asked["cache"]), folder)
             return
         asking.send_bytes(str(pid).encode())
-        _, status = os.waitpid(pid, 0)
-        asking.send_bytes(str(os.waitstatus_to_exitcode(status)).encode())
+        asking.send_bytes(str(_exit_code(pid)).encode())
+
+
+def _exit_code(pid: int) -> int:
+    """The exit code of a process, once it has ended. It stays, as a zombie: its number is given to
+    no other process before the runner has ended what is left of its group."""
+    if not hasattr(os, "waitid"):  # macOS, before Python 3.13
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 if __name__ == "__main__":

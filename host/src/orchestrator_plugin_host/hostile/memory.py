@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,8 @@ def workers_peak_mb() -> float:
 def _children() -> list[str]:
     found: list[str] = []
     for task in _PROC.glob("self/task/*/children"):
-        found += task.read_text().split()
+        with suppress(OSError):  # a thread that has just ended
+            found += task.read_text().split()
     return found
 
 

@@ -91,6 +91,7 @@ ContinuationCallback = CFUNCTYPE(c_bool, c_void_p)
 val_delete: Final = _function("wasmtime_component_val_delete", None, c_void_p)
 val_new: Final = _quick("wasmtime_component_val_new", c_void_p, c_void_p)
 byte_vec_new: Final = _quick("wasm_byte_vec_new", None, c_void_p, c_size_t, c_char_p)
+large_byte_vec_new: Final = _function("wasm_byte_vec_new", None, c_void_p, c_size_t, c_char_p)
 byte_vec_delete: Final = _quick("wasm_byte_vec_delete", None, c_void_p)
 list_new_uninit: Final = _function(
     "wasmtime_component_vallist_new_uninit", None, c_void_p, c_size_t

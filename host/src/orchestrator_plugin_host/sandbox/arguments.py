@@ -1,7 +1,7 @@
 """The arguments of exported functions, in memory of Python's: wasmtime borrows them.
 
-A payload is not copied on its way to wasmtime: its bytes are where Python has them, and are held
-here until the call has ended. In the form `bytes` each byte becomes a value of 32.
+A payload is not copied on its way to wasmtime: its text is where Python has it, and is held here
+until the call has ended.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from ctypes import addressof, c_char_p, c_uint8, c_void_p
 from struct import Struct
 from typing import Any, Final
 
+from ..text_payload import text_payload
 from ..wit import HandleType, Type, VariantType
 from . import _capi
-from .values import is_payload
+from .values import TEXT_FORMS, is_payload
 
 _VAL: Final = Struct("<B7xQQQ")
 _RESOURCE: Final = Struct("<B7xQ16x")
@@ -59,7 +60,7 @@ class Arguments:
         if isinstance(wanted, HandleType):
             return self._fill_handle
         if isinstance(wanted, VariantType) and is_payload(wanted):
-            forms = {form: _named(form) for form, _ in wanted.cases}
+            forms = {form: _named(form) for form in TEXT_FORMS}
             return lambda value, at, inner: self._fill_payload(forms, value, at, inner)
         raise TypeError(f"no arguments of type {wanted}")
 
@@ -73,18 +74,10 @@ class Arguments:
         at: int,
         inner: int,
     ) -> Any:
-        form, data = payload
+        form, data = text_payload(payload)
         length, name, _ = forms[form]
         _VAL.pack_into(self._buffer, at, _capi.KIND_VARIANT, length, name, self.address + inner)
-        size = len(data)
-        if form == "bytes":
-            held: Any = (c_uint8 * (size * _capi.VAL_SIZE))()
-            values = memoryview(held).cast("B")
-            values[:: _capi.VAL_SIZE] = bytes([_capi.KIND_U8]) * size
-            values[8 :: _capi.VAL_SIZE] = data
-            _VAL.pack_into(self._buffer, inner, _capi.KIND_LIST, size, addressof(held), 0)
-        else:
-            held = c_char_p(data)
-            address = c_void_p.from_buffer(held).value or 0
-            _VAL.pack_into(self._buffer, inner, _capi.KIND_STRING, size, address, 0)
+        held = c_char_p(data)
+        address = c_void_p.from_buffer(held).value or 0
+        _VAL.pack_into(self._buffer, inner, _capi.KIND_STRING, len(data), address, 0)
         return held

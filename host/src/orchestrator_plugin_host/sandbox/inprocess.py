@@ -20,10 +20,15 @@ from .instance import InlineTime, Instance, explained, store_limits
 from .linking import GuestImports
 from .signals import SignalGuard
 from .steps import YIELDED, Asked, Done, Step
+from .values import moved_bytes
 
 INLINE_MEMORY: Final = 48 * 1024 * 1024
 """Bytes of memory up to which a guest may run on the event loop. One instruction may move all of
 its memory, and is not interrupted: it takes up to 20 ms for so much."""
+INLINE_BYTES: Final = 1 << 20
+"""Bytes of a call's arguments, or of the answer to an import, up to which a guest may run on the
+event loop. wasmtime copies and checks them before anything of the guest runs, and is not
+interrupted: it takes up to 3 ms for so much. What comes out of a guest, adapters see to."""
 
 
 class Sandbox:
@@ -101,12 +106,24 @@ class InProcessInstance(Instance):
             room=room_for(limits.document_out_bytes),
             rooms=self._rooms,
         )
-        return self._guest.proceed() if run and self._stays_inline else YIELDED
+        if run and self._may_run_here(*arguments):
+            return self._guest.proceed()
+        return YIELDED
 
     def resume(self, call: Call, answer: Any, *, run: bool) -> Step:
         """As `Instance` says."""
+        if run and self._may_run_here(answer):
+            return self._answered(answer)
+        self._work = self._begun(call, lambda: self._answered(answer))
+        return YIELDED
+
+    def _may_run_here(self, *given: Any) -> bool:
+        """Whether a guest that is given these values next may run on the event loop."""
+        return self._stays_inline and sum(map(moved_bytes, given)) <= INLINE_BYTES
+
+    def _answered(self, answer: Any) -> Step:
         self._guest.answer(answer)
-        return self._guest.proceed() if run and self._stays_inline else YIELDED
+        return self._guest.proceed()
 
     async def proceed(self, call: Call) -> Step:
         """As `Instance` says: the guest computes in a thread."""

@@ -12,6 +12,7 @@ from ctypes import c_uint8, c_uint64
 from functools import cache
 from typing import Any
 
+from ..text_payload import text_payload
 from ..wit import (
     EnumType,
     ListType,
@@ -23,7 +24,10 @@ from ..wit import (
     VariantType,
 )
 from . import _capi
-from .values import Err, Ok, is_payload
+from .values import TEXT_FORMS, Err, Ok, is_payload
+
+_QUICK = 64 * 1024
+"""Bytes that are copied in less time than it takes to give the interpreter's lock away."""
 
 Lower = Callable[[Any, int], None]
 """Writes a value to zeroed memory at an address."""
@@ -62,7 +66,9 @@ def _lower_string(value: str, address: int) -> None:
 
 
 def _lower_encoded(encoded: bytes, address: int) -> None:
-    _capi.byte_vec_new(address + 8, len(encoded), encoded)
+    size = len(encoded)
+    new = _capi.large_byte_vec_new if size > _QUICK else _capi.byte_vec_new
+    new(address + 8, size, encoded)
     c_uint8.from_address(address).value = _capi.KIND_STRING
 
 
@@ -143,19 +149,32 @@ def _lower_enum(value: str, address: int) -> None:
 
 
 def _lower_variant(wanted: VariantType) -> Lower:
-    def lowerer_of(one: Type | None) -> Lower | None:
-        if one == Primitive("string") and is_payload(wanted):
-            return _lower_encoded
-        return None if one is None else lowerer(one)
-
-    cases = {name: (name.encode(), lowerer_of(one)) for name, one in wanted.cases}
+    if is_payload(wanted):
+        return _lower_payload
+    cases = {
+        name: (name.encode(), None if one is None else lowerer(one)) for name, one in wanted.cases
+    }
 
     def lower(value: tuple[str, Any], address: int) -> None:
-        name, payload = value
-        encoded, lower_payload = cases[name]
-        if lower_payload is not None:
-            c_uint64.from_address(address + 24).value = _boxed(lower_payload, payload)
-        _capi.byte_vec_new(address + 8, len(encoded), encoded)
-        c_uint8.from_address(address).value = _capi.KIND_VARIANT
+        name, inner = value
+        encoded, lower_inner = cases[name]
+        if lower_inner is not None:
+            c_uint64.from_address(address + 24).value = _boxed(lower_inner, inner)
+        _lower_case(encoded, address)
 
     return lower
+
+
+_FORMS = {form: form.encode() for form in TEXT_FORMS}
+
+
+def _lower_payload(payload: tuple[str, bytes], address: int) -> None:
+    form, data = text_payload(payload)
+    encoded = _FORMS[form]
+    c_uint64.from_address(address + 24).value = _boxed(_lower_encoded, data)
+    _lower_case(encoded, address)
+
+
+def _lower_case(encoded: bytes, address: int) -> None:
+    _capi.byte_vec_new(address + 8, len(encoded), encoded)
+    c_uint8.from_address(address).value = _capi.KIND_VARIANT

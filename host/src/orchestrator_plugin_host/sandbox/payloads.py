@@ -1,7 +1,7 @@
 """Bytes as the `payload` of the contract, and back: what imports are passed, and what they answer.
 
-In Python a payload is its form and its bytes as they cross the boundary: of the two text forms,
-the text's UTF-8. Large ones are read and made in turns with the event loop's other tasks.
+In Python a payload is its form and the UTF-8 of its text. Large ones are read and made in turns
+with the event loop's other tasks.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Final
 
 from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError
 
-from ..payload_text import Payload, TextForm, document_of, payload_for
+from ..payload_text import Payload, document_of, payload_for
 from ..pieces import at_once, in_turns
+from ..text_payload import TextPayload
 from .values import Err
 
 _LARGE: Final = 512 * 1024
@@ -21,23 +22,16 @@ _LARGE: Final = 512 * 1024
 def payload_bytes(payload: Payload, most: int) -> bytes:
     """The bytes of a payload, at most `most`, whichever form it came in, all at once. Raises
     `DocumentError`."""
-    form, data = payload
-    if form == "bytes":
-        return data
-    text_form: TextForm = "latin1" if form == "latin1" else "base64"
-    return at_once(document_of(text_form, data, most))
+    return at_once(document_of(*payload, most))
 
 
 async def received(payload: Payload, most: int) -> bytes:
     """`payload_bytes`, for payloads of any size."""
-    form, data = payload
-    if form == "bytes" or len(data) <= _LARGE:
-        return payload_bytes(payload, most)
-    text_form: TextForm = "latin1" if form == "latin1" else "base64"
-    return await in_turns(document_of(text_form, data, most))
+    work = document_of(*payload, most)
+    return at_once(work) if len(payload[1]) <= _LARGE else await in_turns(work)
 
 
-async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> Payload:
+async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> TextPayload:
     """Bytes as they cross to a plugin that reads these forms."""
     work = payload_for(data, readable)
     return at_once(work) if len(data) <= _LARGE else await in_turns(work)

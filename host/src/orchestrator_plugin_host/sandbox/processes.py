@@ -103,7 +103,8 @@ class ProcessInstance(Instance):
         try:
             return await self._received(call, _ENVELOPE_BYTES)
         except anyio.get_cancelled_exc_class():
-            self.at_rest = True  # it has no guest yet, and goes on starting, for the next call
+            # It has no guest yet, and goes on starting, for the next call.
+            self.at_rest = not self._ready.hangs
             raise
 
     @property

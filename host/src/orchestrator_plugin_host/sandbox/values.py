@@ -10,11 +10,11 @@ WIT                             Python
 ==============================  ====================================================
 `bool`, `u8`, `u32`, `u64`      `bool`, `int`
 `string`, `enum`                `str`
-`list<u8>`                      `bytes`
+`list<u8>`                      `bytes`, on their way to a guest alone
 `option<t>`                     the value, or none
 `record`                        `dict`
 `variant`                       `(case, value)`
-`payload`                       `(form, bytes)`: a string as its UTF-8
+`payload`                       `(form, bytes)`: the form a text's, the bytes its UTF-8
 `result<t, e>`                  `Ok(value)` or `Err(value)`
 `own<r>` and `borrow<r>`        `Resource`: its address
 ==============================  ====================================================
@@ -23,16 +23,15 @@ WIT                             Python
 from __future__ import annotations
 
 from collections.abc import Callable
-from ctypes import c_uint8, c_uint64, string_at
+from ctypes import c_uint64, string_at
 from dataclasses import dataclass
 from functools import cache
 from struct import Struct
-from typing import Any
+from typing import Any, Final
 
 from ..wit import (
     EnumType,
     HandleType,
-    ListType,
     OptionType,
     Primitive,
     RecordType,
@@ -42,12 +41,16 @@ from ..wit import (
 )
 from . import _capi
 
+TEXT_FORMS: Final = ("latin1", "base64")
+"""The forms of a payload that cross between the host and the adapters around a guest, which make
+`bytes` of `base64`, and the other way round."""
+
 _MESSAGE_CHARACTERS = 4_096
 _VAL = Struct("<B7xQQQ")
 _ENTRY_NAME = Struct("<QQ")
 
 Lift = Callable[[int, int], Any]
-"""Reads the value at an address, no string or list of which may have more bytes than this."""
+"""Reads the value at an address, no string of which may have more bytes than this."""
 
 
 class ValueMismatchError(Exception):
@@ -55,7 +58,7 @@ class ValueMismatchError(Exception):
 
 
 class ValueTooLargeError(Exception):
-    """A string or list has more bytes than there is room for. It was not copied."""
+    """A string has more bytes than there is room for. It was not copied."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -87,6 +90,16 @@ def _read(address: int, kind: int) -> tuple[int, int, int]:
     return one, two, three
 
 
+def moved_bytes(value: Any) -> int:
+    """How many bytes of a value cross in one piece, of one that goes to a guest: those of its
+    payload, or of its list of bytes. What else there is, is small."""
+    if isinstance(value, (Ok, Err)):
+        value = value.value
+    if isinstance(value, tuple):
+        value = value[1]
+    return len(value) if isinstance(value, bytes) else 0
+
+
 def is_payload(wanted: VariantType) -> bool:
     """Whether a variant is the contract's `payload`."""
     return [name for name, _ in wanted.cases] == ["bytes", "latin1", "base64"]
@@ -97,10 +110,6 @@ def lifter(wanted: Type) -> Lift:
     """How to read a value of this type. The value stays where it is."""
     if isinstance(wanted, Primitive):
         return _PRIMITIVE_LIFTS[wanted.name]
-    if isinstance(wanted, ListType):
-        if wanted.element != Primitive("u8"):
-            raise TypeError(f"no values of type {wanted}")
-        return _lift_bytes
     if isinstance(wanted, EnumType):
         names = frozenset(wanted.names)
 
@@ -164,28 +173,14 @@ def _lift_string(address: int, room: int) -> str:
     return string_at(data, size).decode("utf-8") if size else ""
 
 
-def _lift_bytes(address: int, room: int) -> bytes:
-    size, data, _ = _read(address, _capi.KIND_LIST)
-    if size > room:
-        raise ValueTooLargeError(size)
-    if not size:
-        return b""
-    values = memoryview((c_uint8 * (size * _capi.VAL_SIZE)).from_address(data)).cast("B")
-    if values[:: _capi.VAL_SIZE].tobytes().count(_capi.KIND_U8) != size:
-        raise ValueMismatchError("expected a list of bytes")
-    return values[8 :: _capi.VAL_SIZE].tobytes()
-
-
-_FORMS: dict[bytes, str] = {b"bytes": "bytes", b"latin1": "latin1", b"base64": "base64"}
+_FORMS: dict[bytes, str] = {form.encode(): form for form in TEXT_FORMS}
 
 
 def _lift_payload(address: int, room: int) -> tuple[str, bytes]:
     size, data, inner = _read(address, _capi.KIND_VARIANT)
     form = _FORMS.get(string_at(data, size)) if size <= 6 else None
     if form is None or not inner:
-        raise ValueMismatchError("expected a payload")
-    if form == "bytes":
-        return form, _lift_bytes(inner, room)
+        raise ValueMismatchError("expected a payload in a text form")
     size, data, _ = _read(inner, _capi.KIND_STRING)
     if size > room:
         raise ValueTooLargeError(size)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from ..errors import WorkerLostError
 from ..limits import Limits
 from .code import StoredCode
+from .worker.channel import ChannelClosedError
 from .worker.conversation import Conversation
 from .worker.spawn import WorkerGoneError
 
 _WORKER_BYTES: Final = 256 * 1024 * 1024
 """Data that a worker may hold besides its guest's memories and the documents on their way."""
+START_SECONDS: Final = 60.0
+"""How long a worker may take to be ready, on however busy a machine: it runs nothing of its guest's
+before. One that takes longer hangs, and is not kept for the next call to wait for."""
 
 
 class ReadyWorker:
@@ -22,7 +27,9 @@ class ReadyWorker:
     """
 
     def __init__(self, stored: StoredCode, plugin: str, limits: Limits) -> None:
-        """Starts it, for the memory that the limits allow. Blocks. Raises `WorkerLostError`."""
+        """Starts it, for the memory that the limits allow, which takes some milliseconds. What it
+        does not take at once is sent while its first message is waited for. Raises
+        `WorkerLostError`."""
         self.world = stored.world
         self.confined: tuple[str, ...] | None = None
         memory = (
@@ -30,24 +37,27 @@ class ReadyWorker:
             + 4 * (limits.document_in_bytes + limits.document_out_bytes)
             + _WORKER_BYTES
         )
+        self._ready_by = time.monotonic() + START_SECONDS
         try:
             self.worker = stored.worker()
+            self.conversation = Conversation(self.worker.socket)
             run = ["run", stored.world.name, sorted(stored.wasi), stored.memories, memory]
             try:
-                self.worker.send(run, _go_on)
+                self.conversation.send(run)
                 if not stored.mapped:
-                    self.worker.send(["code", len(stored.code)], _go_on)
-                    self.worker.send_bytes(stored.code, _go_on)
+                    self.conversation.send(["code", len(stored.code)], stored.code)
+            except ChannelClosedError as error:
+                raise self.worker.ended(str(error)) from None
             except BaseException:
                 self.worker.close()
                 raise
         except WorkerGoneError as error:
             raise worker_lost(plugin, limits, error, "instantiation") from None
-        self.conversation = Conversation(self.worker.socket)
 
-
-def _go_on() -> None:
-    """A worker that starts is waited for: it reads what it is sent, or ends."""
+    @property
+    def hangs(self) -> bool:
+        """Whether it should have been ready long ago."""
+        return self.confined is None and time.monotonic() > self._ready_by
 
 
 def worker_lost(plugin: str, limits: Limits, error: WorkerGoneError, doing: str) -> WorkerLostError:

@@ -12,6 +12,7 @@ from orchestrator_plugin_sdk import pack
 from orchestrator_plugin_sdk.files import FileInfo
 
 from .plugin import OpenFiles
+from .tree import GoOn
 
 
 class AwaitedFiles:
@@ -52,9 +53,16 @@ class AwaitedFiles:
         have thousands of entries."""
         return await self._run(lambda go_on: _document(self._files.list_folder(path, go_on)))
 
-    def host_path(self, path: str) -> tuple[Path, int]:
+    async def host_paths(self, paths: Sequence[str]) -> Sequence[tuple[Path, int]]:
         """As `reach.CallFiles` says."""
-        return self._files.host_path(path)
+        return await self._run(partial(self._host_paths, paths))
+
+    def _host_paths(self, paths: Sequence[str], go_on: GoOn) -> Sequence[tuple[Path, int]]:
+        found = []
+        for path in paths:
+            go_on()
+            found.append(self._files.host_path(path))
+        return found
 
     async def make_folder(self, path: str) -> None:
         """As `FileAccess` says."""

@@ -31,22 +31,25 @@ class Conversation:
         self._received = bytearray()
         self._waited_at = time.monotonic()
 
-    def send(self, message: Sequence[Any]) -> None:
-        """Sends a message, or begins to: `receive` sends the rest.
+    def send(self, message: Sequence[Any], data: bytes | bytearray = b"") -> None:
+        """Sends a message, and bytes as they are behind it, or begins to, after what is unsent
+        still: `receive` sends the rest.
 
         Raises `UnsendableError`, of which the worker has not heard, or `ChannelClosedError`.
         """
         parts = packed_in_parts(message)
         parts[0] = sum(map(len, parts)).to_bytes(_HEADER, "little") + parts[0]
-        self._unsent = [memoryview(part) for part in reversed(parts)]
+        views = [memoryview(part) for part in (*parts, data) if part]
         del parts
+        self._unsent[:0] = reversed(views)
         self._send_some()
 
     def _send_some(self) -> None:
-        """Sends what the socket takes, from the last of what is unsent."""
+        """Sends what the socket takes in one turn, from the last of what is unsent."""
         unsent = self._unsent
+        until = time.monotonic() + _TURN_SECONDS
         try:
-            while unsent:
+            while unsent and time.monotonic() < until:
                 unsent[-1] = unsent[-1][self._socket.send(unsent[-1][:_PIECE]) :]
                 if not unsent[-1]:
                     unsent.pop()

@@ -21,9 +21,8 @@ from ...wit import (
     Type,
     VariantType,
 )
-from ..values import Err, Ok, Resource, ValueMismatchError, is_payload
+from ..values import TEXT_FORMS, Err, Ok, Resource, ValueMismatchError, is_payload
 
-_FORMS: Final = frozenset({"bytes", "latin1", "base64"})
 _BITS: Final = {"u8": 8, "u32": 32, "u64": 64}
 
 
@@ -126,7 +125,7 @@ def _result(ok: Callable[[Any], Any], err: Callable[[Any], Any]) -> Callable[[An
 
 def _payload(document: Any) -> tuple[str, bytes]:
     form, data = _pair(document)
-    if type(form) is not str or form not in _FORMS or type(data) is not bytes:
+    if type(form) is not str or form not in TEXT_FORMS or type(data) is not bytes:
         raise _mismatch("a payload")
     return form, data
 
