@@ -22,7 +22,7 @@ class Limits(BaseModel):
     cancellation end a call only where it awaits.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     fuel: Positive = 200_000_000_000
     """WebAssembly instructions, about."""

@@ -21,7 +21,7 @@ class PoolSettings(BaseModel):
     A plugin that keeps state has one, whatever this says, and its calls wait for each other.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     instances: Positive = 4
     """Instances at most: how many calls of a plugin run at once."""
@@ -48,7 +48,7 @@ def default_data_directory() -> Path:
 class HostSettings(BaseModel):
     """What a `PluginHost` is configured with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     limits: Limits = Field(default_factory=Limits)
     """The limits of every plugin, unless `load` is given others."""
