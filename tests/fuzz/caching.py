@@ -63,7 +63,8 @@ class CachedLoading:
         admitted = admit_component(data, _LIMITS, Policy())
         assert isinstance(admitted.source, ComponentFile)
         cache = ComponentCache(folder)
-        return cache.get(admitted.source.digest, fingerprint())
+        found = cache.get(admitted.source.digest, fingerprint())
+        return None if found is None else bytes(found.read())
 
 
 async def _asked(loaded: Template) -> Any:

@@ -28,7 +28,7 @@ from orchestrator_plugin_host.errors import InvalidComponentError
 from orchestrator_plugin_host.handles import HANDLES
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.adapters.outer import with_adapters
-from orchestrator_plugin_host.sandbox.code import StoredCode
+from orchestrator_plugin_host.sandbox.code import Code, StoredCode
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.loader import (
@@ -101,7 +101,7 @@ class Stages:
         loaded = LoadedComponent.of(component, world, memories=file.contents.memories, wasi=False)
         template: Template = _InProcessTemplate(self._sandbox, loaded)
         if self._tier == "process":
-            code = bytes(component.serialize())
+            code = Code.of(component.serialize())
             template = _ProcessTemplate(
                 self._sandbox, StoredCode(world, frozenset(), file.contents.memories, code)
             )

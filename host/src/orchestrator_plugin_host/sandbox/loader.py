@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
+
+from wasmtime.component import Component
 
 from ..calls import Call
 from ..component_file import ComponentFile
@@ -17,7 +20,7 @@ from ..settings import Tier
 from ..wit import World
 from . import _capi
 from .cache import ComponentCache
-from .code import StoredCode
+from .code import Code, StoredCode
 from .compiler import compile_component, type_error
 from .fingerprint import fingerprint
 from .guest import LoadedComponent
@@ -111,13 +114,14 @@ class ComponentLoader:
         tier: Tier,
         given_up: threading.Event,
     ) -> Template:
-        code: bytes | bytearray | None = self._cache.get(file.digest, self._fingerprint)
+        code = self._cache.get(file.digest, self._fingerprint)
         component = None
         if code is not None and tier == "in-process":
             component = self._deserialized(code)  # none if not of this engine after all
         if code is None or (component is None and tier == "in-process"):
-            code = compile_component(plugin, file, world, wasi, limits, given_up)
-            self._cache.put(file.digest, self._fingerprint, code)
+            compiled = compile_component(plugin, file, world, wasi, limits, given_up)
+            self._cache.put(file.digest, self._fingerprint, compiled)
+            code = Code.of(compiled)
         if tier == "process":
             return _ProcessTemplate(
                 self._sandbox, StoredCode(world, wasi, file.contents.memories, code)
@@ -134,9 +138,15 @@ class ComponentLoader:
         )
         return _InProcessTemplate(self._sandbox, loaded)
 
-    def _deserialized(self, code: bytes | bytearray) -> Any:
+    def _deserialized(self, code: Code) -> Component | None:
+        """A component of this engine's; none if the code is another's."""
+        engine = self._sandbox.engine
+        if code.path is not None:
+            # Where it can't be mapped (there may be no /proc), it is copied.
+            with suppress(_capi.CapiError):
+                return _capi.deserialize_component_file(engine, code.path)
         try:
-            return _capi.deserialize_component(self._sandbox.engine, code)
+            return _capi.deserialize_component(engine, code.read())
         except _capi.CapiError:
             return None
 

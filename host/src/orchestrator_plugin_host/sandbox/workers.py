@@ -35,9 +35,10 @@ class ReadyWorker:
             run = ["run", stored.world.name, sorted(stored.wasi), stored.memories, memory]
             try:
                 self.worker.send(run, _go_on)
-                if not stored.mapped:
-                    self.worker.send(["code", len(stored.code)], _go_on)
-                    self.worker.send_bytes(stored.code, _go_on)
+                if stored.code.descriptor is None:
+                    code = stored.code.read()
+                    self.worker.send(["code", len(code)], _go_on)
+                    self.worker.send_bytes(code, _go_on)
             except BaseException:
                 self.worker.close()
                 raise
