@@ -257,7 +257,7 @@ def computing() -> list[str]:
 
 
 async def close_with(host: PluginHost, error: type[BaseException], match: str) -> None:
-    sandbox = host._sandbox
+    sandbox = host._sandbox.made
     assert sandbox is not None
     with pytest.raises(error, match=match):
         await host.close()
@@ -342,7 +342,7 @@ async def test_closing_while_loading(host: PluginHost, load: Load) -> None:
         await anyio.sleep(0.02)
         await host.close()
     assert [type(error) for error in errors] == [PluginClosedError]
-    assert host._sandbox is None
+    assert host._sandbox.made is None
     assert host._plugins == []
 
 
@@ -367,7 +367,7 @@ async def test_closing_while_admitting_leaves_nothing(
         await anyio.to_thread.run_sync(admitting.wait)
         await host.close()
         closed.set()
-    assert host._sandbox is None
+    assert host._sandbox.made is None
 
 
 async def test_leaving_with_an_error_closes(settings: HostSettings, file: Path) -> None:
@@ -469,10 +469,10 @@ def test_errors_of_many_threads(settings: HostSettings, tmp_path: Path) -> None:
 
 async def test_a_host_has_one_engine(host: PluginHost, file: Path) -> None:
     await host.load(file)
-    assert host._sandbox is not None
-    engine = host._sandbox.engine
+    assert host._sandbox.made is not None
+    engine = host._sandbox.made.engine
     await host.load(file)
-    assert host._sandbox.engine is engine
+    assert host._sandbox.made.engine is engine
 
 
 SLOW_TO_GO = Guest(functions={"shutdown": "(call $sleep (i64.const 300)) (call $ok_unit)"})

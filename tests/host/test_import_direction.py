@@ -129,7 +129,7 @@ LAYERS["cli"] = {
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {
     "_capi": set(),
-    "cache": set(),
+    "cache": {"code"},
     "signals": {"_capi"},
     "config": {"_capi"},
     "adapters": {"_capi", "config"},
@@ -159,7 +159,7 @@ SANDBOX: dict[str, set[str]] = {
         "steps",
     },
     "compiler": {"worker"},
-    "code": {"worker"},
+    "code": set(),
     "workers": {"code", "worker"},
     "processes": {
         "compiler",
@@ -174,20 +174,20 @@ SANDBOX: dict[str, set[str]] = {
         "worker",
         "workers",
     },
-    "sources": {"code", "computing", "instance", "processes", "workers"},
-    "loader": {
+    "sources": {"computing", "instance", "processes", "workers"},
+    "templates": {
         "_capi",
-        "cache",
         "code",
-        "compiler",
-        "fingerprint",
         "guest",
         "inprocess",
         "instance",
         "sources",
         "typecheck",
+        "workers",
     },
+    "loader": {"cache", "code", "compiler", "fingerprint", "templates", "typecheck", "workers"},
     "selfcheck": {"_capi", "guest", "inprocess", "steps", "values"},
+    "opening": {"inprocess", "selfcheck", "templates"},
     "__init__": set(),
 }
 

@@ -36,11 +36,12 @@ from .errors import PluginClosedError, PluginError, PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .limits import Limits
 from .policy import Policy, PolicyFile
+from .sandbox.opening import SharedSandbox
 from .settings import HostSettings, PoolSettings, Tier
 
-if TYPE_CHECKING:  # wasmtime takes long to load, and is loaded with the first component
-    from .sandbox.inprocess import Sandbox
-    from .sandbox.loader import ComponentLoader, Template
+if TYPE_CHECKING:  # wasmtime takes long to load: `SharedSandbox` does
+    from .sandbox.loader import ComponentLoader
+    from .sandbox.templates import Template
 
 _LOADS: Final = 8
 """Components that are compiled, or taken from the cache, at once: on threads that the application's
@@ -88,7 +89,7 @@ class PluginHost:
         self.settings = settings or HostSettings()
         self._reach = SharedReach(self.settings, resolver, observations)
         self._plugins: list[LoadedPlugin] = []
-        self._sandbox: Sandbox | None = None
+        self._sandbox = SharedSandbox()
         self._loader: ComponentLoader | None = None
         self._open = False
         self._loading = anyio.CapacityLimiter(_LOADS)
@@ -100,6 +101,7 @@ class PluginHost:
             self._opening, self._closing = anyio.Lock(), anyio.Lock()  # of this event loop
             self._loading = anyio.CapacityLimiter(_LOADS)
             self._reach.open()
+            self._sandbox = SharedSandbox()
         self._open = True
         return self
 
@@ -128,9 +130,8 @@ class PluginHost:
                 await self._plugins.pop().shutdown()
             except BaseException as error:  # also what a caller's logger raises
                 failures.append(error)
-        if self._sandbox is not None:
-            await anyio.to_thread.run_sync(self._sandbox.close)
-            self._sandbox = self._loader = None
+        self._loader = None
+        await anyio.to_thread.run_sync(self._sandbox.close)
         try:
             await self._reach.close()
         except PluginError as error:
@@ -200,6 +201,7 @@ class PluginHost:
                     "tier; load it without tier=, or load it as a component"
                 )
         else:
+            self._sandbox.prepare()
             admitted = await anyio.to_thread.run_sync(
                 admit_component, found, settings.limits, settings.policy
             )
@@ -317,10 +319,10 @@ class PluginHost:
                 "calls them: load it with tier='process', where a call that blocks is ended with "
                 "its worker process, or build it without WASI"
             )
-        from .backends.wasm import WasmBackend
-
         loader = await self._open_loader()
         template = await self._template(loader, admitted, admitted.source, settings.tier)
+        from .backends.wasm import WasmBackend  # now that the sandbox is there
+
         return WasmBackend(
             admitted,
             config,
@@ -337,21 +339,12 @@ class PluginHost:
         async with self._opening:
             self._check_open()
             if self._loader is None:
-                from .sandbox.inprocess import Sandbox
                 from .sandbox.loader import ComponentLoader
-                from .sandbox.selfcheck import check_round_trip
 
-                sandbox = Sandbox()
-                try:
-                    await anyio.to_thread.run_sync(check_round_trip, sandbox)
-                    self._check_open()
-                    self._loader = ComponentLoader(
-                        sandbox, self.settings.cache_directory, self.settings.cache_bytes
-                    )
-                except BaseException:
-                    sandbox.close()
-                    raise
-                self._sandbox = sandbox
+                settings = self.settings
+                self._loader = ComponentLoader(
+                    self._sandbox.get, settings.cache_directory, settings.cache_bytes
+                )
             return self._loader
 
     def _check_open(self) -> None:

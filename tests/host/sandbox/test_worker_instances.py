@@ -8,11 +8,11 @@ import anyio
 import pytest
 from orchestrator_plugin_host import DeadlineExceededError, Limits, PluginTrapError
 from orchestrator_plugin_host.admission import world_of
-from orchestrator_plugin_host.sandbox.code import Code, StoredCode
+from orchestrator_plugin_host.sandbox.code import Code
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.processes import ProcessInstance
 from orchestrator_plugin_host.sandbox.values import Ok
-from orchestrator_plugin_host.sandbox.workers import ReadyWorker
+from orchestrator_plugin_host.sandbox.workers import ReadyWorker, StoredCode
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import DATA, Guest

@@ -24,7 +24,7 @@ from ..payload_text import Payload, payload_for
 from ..pieces import at_once, in_turns
 from ..reach import Reach
 from ..sandbox.instance import Instance
-from ..sandbox.loader import Template
+from ..sandbox.templates import Template
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
 from ..wit import full_name

@@ -29,7 +29,7 @@ from .code import Code
 _KEY_NAME = "secret.key"
 _KEY_SIZE = 32
 _MAC_SIZE = 32
-_PIECE = 256 * 1024
+_PIECE = 1024 * 1024
 """Bytes that are read at once: few enough to be in the processor's cache when they are hashed and
 copied."""
 _SUFFIX = ".cwasm"

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Self
-
-from ..wit import World
-from .worker.spawn import Worker
 
 
 class Code:
@@ -70,20 +66,6 @@ class Code:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
-
-
-@dataclass
-class StoredCode:
-    """A component's compiled code, for worker processes."""
-
-    world: World
-    wasi: frozenset[str]
-    memories: int
-    code: Code = field(repr=False)
-
-    def worker(self) -> Worker:
-        """A new worker, that has the code's file. Raises `WorkerGoneError`."""
-        return Worker(self.code.descriptor)
 
 
 def _memory_file() -> int | None:

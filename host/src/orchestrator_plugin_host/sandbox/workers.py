@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import WorkerLostError
 from ..limits import Limits
-from .code import StoredCode
+from ..wit import World
+from .code import Code
 from .worker.conversation import Conversation
-from .worker.spawn import WorkerGoneError
+from .worker.spawn import Worker, WorkerGoneError
 
 _WORKER_BYTES: Final = 256 * 1024 * 1024
 """Data that a worker may hold besides its guest's memories and the documents on their way."""
+
+
+@dataclass
+class StoredCode:
+    """A component's compiled code, for worker processes."""
+
+    world: World
+    wasi: frozenset[str]
+    memories: int
+    code: Code = field(repr=False)
+
+    def worker(self) -> Worker:
+        """A new worker, that has the code's file. Raises `WorkerGoneError`."""
+        return Worker(self.code.descriptor)
 
 
 class ReadyWorker:

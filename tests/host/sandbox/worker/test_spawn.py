@@ -8,8 +8,9 @@ import sys
 from typing import Any
 
 import pytest
-from orchestrator_plugin_host.sandbox.code import Code, StoredCode
+from orchestrator_plugin_host.sandbox.code import Code
 from orchestrator_plugin_host.sandbox.worker.spawn import Worker, WorkerGoneError
+from orchestrator_plugin_host.sandbox.workers import StoredCode
 from orchestrator_plugin_host.wit import World
 
 
