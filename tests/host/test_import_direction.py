@@ -41,10 +41,20 @@ LAYERS: dict[str, set[str]] = {
     "settings": {"limits", "policy"},
     "discovery": {"errors"},
     "reach": set(),
+    "no_reach": set(),
     "timing": set(),
     "config": set(),
     "budget": {"errors", "limits"},
-    "calls": {"budget", "documents", "errors", "limits", "log_events", "reach", "timing"},
+    "calls": {
+        "budget",
+        "documents",
+        "errors",
+        "limits",
+        "log_events",
+        "no_reach",
+        "reach",
+        "timing",
+    },
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
     "capabilities": {
@@ -102,7 +112,7 @@ LAYERS["handles"] = {
     "pieces",
     "settings",
 }
-LAYERS["host"] = {
+LAYERS["loading"] = {
     *LAYERS["backends"],
     "audit",
     "backends",
@@ -111,6 +121,7 @@ LAYERS["host"] = {
     "handles",
     "policy",
 }
+LAYERS["host"] = {*LAYERS["loading"], "loading"}
 LAYERS["public"] = {*LAYERS["host"], "host"}
 LAYERS["__init__"] = {*LAYERS["public"], "public"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}

@@ -13,9 +13,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from orchestrator_plugin_sdk.codec import pack, to_document, unpack
-from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
 from orchestrator_plugin_sdk.errors import DocumentError
-from orchestrator_plugin_sdk.manifest import PluginManifest
+from orchestrator_plugin_sdk.manifest import MANIFEST_SECTION, PluginManifest
 
 from .binary import COMPONENT, MAGIC, MODULE, Cursor, section, sized, unsigned
 from .document_scan import scan

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio.to_thread
-from orchestrator_plugin_sdk import PluginExport, PluginValidationError
+from orchestrator_plugin_sdk.errors import PluginValidationError
+from orchestrator_plugin_sdk.plugin import PluginExport
 
 from .errors import PluginNotFoundError
 

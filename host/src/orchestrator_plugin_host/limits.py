@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from orchestrator_plugin_sdk import PluginManifest, to_document
+from orchestrator_plugin_sdk.codec import to_document
+from orchestrator_plugin_sdk.manifest import PluginManifest
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import PluginRefusedError

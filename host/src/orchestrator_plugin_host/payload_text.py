@@ -12,8 +12,8 @@ from collections.abc import Collection
 from io import BytesIO
 from typing import Final, Literal
 
-from orchestrator_plugin_sdk import DocumentError, PayloadEncoding
-from orchestrator_plugin_sdk.payload import choose_encoding
+from orchestrator_plugin_sdk.errors import DocumentError
+from orchestrator_plugin_sdk.payload import PayloadEncoding, choose_encoding
 
 from .pieces import Pieces
 

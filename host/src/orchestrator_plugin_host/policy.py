@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -233,6 +232,8 @@ def read_policy(path: Path | str) -> PolicyFile:
     """
     path = Path(path)
     try:
+        import tomllib  # for those who have a policy in a file
+
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PolicyError(f"the policy {path} can't be read: {error.strerror}") from None

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from .limits import MIB, Limits, Positive
@@ -34,6 +33,8 @@ def default_cache_directory() -> Path:
     configured = os.environ.get("ORCHESTRATOR_PLUGIN_CACHE")
     if configured:
         return Path(configured)
+    import platformdirs
+
     return platformdirs.user_cache_path("orchestrator-plugins") / "components"
 
 
@@ -42,6 +43,8 @@ def default_data_directory() -> Path:
     configured = os.environ.get("ORCHESTRATOR_PLUGIN_DATA")
     if configured:
         return Path(configured)
+    import platformdirs
+
     return platformdirs.user_data_path("orchestrator-plugins") / "plugins"
 
 

@@ -35,9 +35,6 @@ from .vector_memory import (
 )
 from .vectors import Vector, Vectors
 
-MANIFEST_SECTION: Final = "orchestrator-plugin-manifest"
-"""The custom section of a component that holds its manifest, as MessagePack."""
-
 ResultForm = Literal["nothing", "document", "scalar", "stream"]
 
 

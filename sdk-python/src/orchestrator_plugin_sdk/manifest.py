@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from .codec import to_document
 from .errors import DocumentError, PluginValidationError, PluginVersionMismatchError, Problem
@@ -14,6 +14,9 @@ from .origins import METHODS, OriginPattern
 from .payload import PayloadEncoding
 from .schema import from_document
 from .version import SDK_VERSION, SdkVersionRange
+
+MANIFEST_SECTION: Final = "orchestrator-plugin-manifest"
+"""The custom section of a component that holds its manifest, as MessagePack."""
 
 
 class PluginType(str, Enum):

@@ -7,13 +7,9 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Any
 
 import anyio
-from orchestrator_plugin_sdk import (
-    AbortSignal,
-    ErrorKind,
-    PluginCallError,
-    PluginContext,
-)
+from orchestrator_plugin_sdk.context import AbortSignal, PluginContext
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
 from ..admission import AdmittedPlugin
 from ..calls import Call

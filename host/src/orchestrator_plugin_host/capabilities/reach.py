@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # who loads no plugin that reaches anything does without all of it
-    from orchestrator_plugin_sdk import PayloadEncoding
+    from orchestrator_plugin_sdk.payload import PayloadEncoding
 
     from ..admission import AdmittedPlugin
     from ..audit import PluginAudit

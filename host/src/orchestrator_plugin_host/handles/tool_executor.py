@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-from orchestrator_plugin_sdk import (
+from orchestrator_plugin_sdk.errors import PluginCallError
+from orchestrator_plugin_sdk.manifest import PluginType
+from orchestrator_plugin_sdk.tool_executor import (
     Artifact,
-    PluginCallError,
-    PluginContext,
-    PluginType,
     ToolPolicy,
     ToolRunRequest,
     ToolRunResult,
 )
-from orchestrator_plugin_sdk.contract import (
-    EXECUTE,
-    IS_ALLOWED,
-)
 
-from ..calls import Call
 from ..errors import DeadlineExceededError, PluginInputError, PluginOutputError
 from ..limits import UNITS
 from ._base import Ending, LoadedPlugin
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.context import PluginContext
+
+    from ..calls import Call
 
 
 class LoadedToolExecutor(LoadedPlugin):
@@ -47,7 +46,7 @@ class LoadedToolExecutor(LoadedPlugin):
         """
         self._enter()
         try:
-            arguments = self._arguments(EXECUTE, [request, policy])
+            arguments = self._arguments("execute", [request, policy])
             timeout = self._timeout(*arguments)
             try:
                 return await self._run(arguments, context, timeout)
@@ -74,7 +73,7 @@ class LoadedToolExecutor(LoadedPlugin):
         for timeout in timeouts:
             if timeout < 1:
                 raise PluginInputError(
-                    f"{EXECUTE.method} of plugin {self.name!r}: timeout_ms: expected 1 or more, "
+                    f"execute of plugin {self.name!r}: timeout_ms: expected 1 or more, "
                     f"got {timeout}"
                 )
         shortest = min(timeouts, default=self.limits.deadline_ms)
@@ -86,12 +85,13 @@ class LoadedToolExecutor(LoadedPlugin):
         limits = self.limits
         if timeout is not None:
             limits = limits.model_copy(update={"deadline_ms": timeout})
-        call = self._begun(EXECUTE.method, context, limits)
+        call = self._begun("execute", context, limits)
         async with Ending(call):
             return await self._executed(arguments, call)
 
     async def _executed(self, arguments: list[Any], call: Call) -> ToolRunResult:
-        result: ToolRunResult = await self._backend.call(EXECUTE, arguments, call)
+        operation = self._operations["execute"]
+        result: ToolRunResult = await self._backend.call(operation, arguments, call)
         if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
             with call.scope():
                 result = await anyio.to_thread.run_sync(_on_host, result, call)
@@ -104,7 +104,7 @@ class LoadedToolExecutor(LoadedPlugin):
         context: PluginContext | None = None,
     ) -> bool:
         """Whether `execute` would run this command under this policy, without running it."""
-        return cast("bool", await self._call(IS_ALLOWED, [command, policy], context))
+        return cast("bool", await self._call("is_allowed", [command, policy], context))
 
 
 def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
@@ -116,8 +116,7 @@ def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
             return call.reach.files.host_path(path)
         except PluginCallError as error:
             raise PluginOutputError(
-                f"plugin {call.plugin!r} answered {EXECUTE.method} with {what} that is none: "
-                f"{error.message}"
+                f"plugin {call.plugin!r} answered execute with {what} that is none: {error.message}"
             ) from None
 
     def output(what: str, path: str | None) -> str | None:

@@ -20,6 +20,7 @@ from wit_world.imports import http as host_http
 from wit_world.imports import log as host_log
 from wit_world.imports import types as wit
 
+from .. import public  # noqa: F401  # what a plugin may name later is there when it is built
 from ..answers import outgoing
 from ..codec import pack, to_document
 from ..context import AbortSignal, CallContext, PluginContext
