@@ -1,7 +1,5 @@
 """What the operator lets plugins reach, besides the host's own interfaces."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -184,7 +182,7 @@ class Policy(BaseModel):
     limits: Limits | None = None
     """Limits that take the place of the host's, those that are named."""
 
-    def of(self, plugin: str) -> Policy:
+    def of(self, plugin: str) -> Self:
         """The policy of a plugin: this one."""
         return self
 

@@ -1,7 +1,5 @@
 """The host's own configuration."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Literal

@@ -16,7 +16,8 @@ from .embedder import EmbedderPlugin
 from .files import FileInfo
 from .http import HttpHead, HttpRequest
 from .log import LogEvent
-from .manifest import PluginManifest, PluginType
+from .manifest import PluginManifest
+from .naming import PluginType
 from .plugin import HealthCheckResult
 from .provider import (
     ModelRequest,

@@ -30,11 +30,11 @@ from .manifest import (
     HttpRequirement,
     ManifestLimits,
     PluginManifest,
-    PluginType,
     SecretRequirement,
     check_version,
     validate_manifest,
 )
+from .naming import PluginType
 from .native import (
     SafeLoadResult,
     check_export,

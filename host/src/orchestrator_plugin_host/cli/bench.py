@@ -20,7 +20,7 @@ from orchestrator_plugin_sdk.contract import (
     QUERY,
     Operation,
 )
-from orchestrator_plugin_sdk.manifest import PluginType
+from orchestrator_plugin_sdk.naming import PluginType
 from rich import box
 from rich.table import Table
 

@@ -21,7 +21,8 @@ from ..limits import UNITS, Limits
 
 if TYPE_CHECKING:
     from orchestrator_plugin_sdk.context import PluginContext
-    from orchestrator_plugin_sdk.manifest import PluginManifest, PluginType
+    from orchestrator_plugin_sdk.manifest import PluginManifest
+    from orchestrator_plugin_sdk.naming import PluginType
     from orchestrator_plugin_sdk.plugin import HealthCheckResult
     from orchestrator_plugin_sdk.version import SdkVersionRange
 

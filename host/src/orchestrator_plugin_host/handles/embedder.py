@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from orchestrator_plugin_sdk.manifest import PluginType
+from orchestrator_plugin_sdk.naming import PluginType
 
 from ..errors import (
     PluginOutputError,

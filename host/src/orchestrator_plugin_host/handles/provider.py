@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator_plugin_sdk.manifest import PluginType
-from orchestrator_plugin_sdk.provider import (
-    ModelRequest,
-    ModelResponse,
-    ProviderCapabilities,
-    StreamEvent,
-)
+from orchestrator_plugin_sdk.naming import PluginType
 
 from ..errors import DeadlineExceededError, PluginClosedError
 from ._base import Ending, LoadedPlugin, PluginStream
 
 if TYPE_CHECKING:
     from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.provider import (
+        ModelRequest,
+        ModelResponse,
+        ProviderCapabilities,
+        StreamEvent,
+    )
 
     from .arrived import Arrived
 
 
-class ResponseStream(PluginStream[StreamEvent]):
+class ResponseStream(PluginStream["StreamEvent"]):
     """The events of a streamed answer, and what they make together."""
 
     def __init__(

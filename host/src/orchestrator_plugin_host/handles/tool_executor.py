@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from orchestrator_plugin_sdk.errors import PluginCallError
-from orchestrator_plugin_sdk.manifest import PluginType
-from orchestrator_plugin_sdk.tool_executor import (
-    Artifact,
-    ToolPolicy,
-    ToolRunRequest,
-    ToolRunResult,
-)
+from orchestrator_plugin_sdk.naming import PluginType
 
 from ..errors import DeadlineExceededError, PluginInputError, PluginOutputError
 from ..limits import UNITS
@@ -23,6 +17,11 @@ from ._base import Ending, LoadedPlugin
 
 if TYPE_CHECKING:
     from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.tool_executor import (
+        ToolPolicy,
+        ToolRunRequest,
+        ToolRunResult,
+    )
 
     from ..calls import Call
 
@@ -110,6 +109,8 @@ class LoadedToolExecutor(LoadedPlugin):
 def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
     """The result with the paths of the host's in the place of the plugin's. Raises
     `PluginOutputError` for one that is no file of this call's."""
+
+    from orchestrator_plugin_sdk.tool_executor import Artifact
 
     def checked(what: str, path: str) -> tuple[Path, int]:
         try:

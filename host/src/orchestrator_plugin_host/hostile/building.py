@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import wasmtime
-from orchestrator_plugin_sdk.manifest import PluginManifest, PluginType
+from orchestrator_plugin_sdk.manifest import PluginManifest
+from orchestrator_plugin_sdk.naming import PluginType
 from orchestrator_plugin_sdk.schema import from_document
 
 from ..component_file import with_manifest

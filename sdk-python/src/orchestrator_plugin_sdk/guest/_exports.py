@@ -29,7 +29,7 @@ from ..errors import DocumentError, ErrorKind, PluginCallError
 from ..files import FileInfo, Files
 from ..http import Http, HttpHead, HttpRequest
 from ..log import LogEvent, LogLevel, PluginLogger, log_document
-from ..manifest import PluginType
+from ..naming import PluginType
 from ..plugin import Plugin
 from ..schema import from_document
 from . import _environment
