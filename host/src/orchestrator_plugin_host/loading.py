@@ -88,7 +88,8 @@ class Loading:
         tier: Tier | None,
         expect: type[LoadedPlugin] | None,
     ) -> LoadedPlugin:
-        found = await resolve(source, settings.limits.component_bytes)
+        most = settings.limits.component_bytes
+        found = await resolve(source, most, opened=self.sandbox.prepare)
         if isinstance(found, PluginExport):
             admitted = admit_export(found, settings.limits, settings.policy)
             if tier is not None:
@@ -97,7 +98,6 @@ class Loading:
                     "tier; load it without tier=, or load it as a component"
                 )
         else:
-            self.sandbox.prepare()
             admitted = await anyio.to_thread.run_sync(
                 admit_component, found, settings.limits, settings.policy
             )

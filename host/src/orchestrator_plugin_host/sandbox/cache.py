@@ -30,8 +30,8 @@ _KEY_NAME = "secret.key"
 _KEY_SIZE = 32
 _MAC_SIZE = 32
 _PIECE = 1024 * 1024
-"""Bytes that are read at once: few enough to be in the processor's cache when they are hashed and
-copied."""
+"""Bytes that are read at once: few, so that they are still in the processor's cache when they are
+hashed and copied; not so few that a thread which computes meanwhile is waited for all the time."""
 _SUFFIX = ".cwasm"
 _TEMPORARY = ".writing-"
 _TEMPORARY_SECONDS = 3600.0

@@ -17,6 +17,7 @@ class SharedSandbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self.made: Sandbox | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -24,10 +25,11 @@ class SharedSandbox:
     def prepare(self) -> None:
         """Begins to make it in a thread of its own, so that whoever gets it has done something else
         meanwhile."""
-        if self._thread is None:
-            name = "orchestrator-plugin-sandbox"
-            self._thread = threading.Thread(target=self._prepare, name=name, daemon=True)
-            self._thread.start()
+        with self._starting:
+            if self._thread is None:
+                name = "orchestrator-plugin-sandbox"
+                self._thread = threading.Thread(target=self._prepare, name=name, daemon=True)
+                self._thread.start()
 
     def _prepare(self) -> None:
         with suppress(Exception):  # whoever gets it is told
