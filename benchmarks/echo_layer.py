@@ -49,7 +49,8 @@ class EchoLayer:
         assert isinstance(file, ComponentFile)
         world = world_of(admitted.kind)
         stored = ComponentCache(cache)
-        code: bytes | bytearray | None = stored.get(file.digest, fingerprint())
+        found = stored.get(file.digest, fingerprint())
+        code = None if found is None else found.read()
         if code is None:
             no_wasi: frozenset[str] = frozenset()
             code = compile_component(

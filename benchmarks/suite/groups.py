@@ -24,8 +24,8 @@ ABOUT: Final = {
     "ways, and the call in `anyio.to_thread`.",
     PYTHON: "The examples, built by componentize-py: interpreter, pure-Python MessagePack and JSON "
     "are part of the guest.",
-    STARTING: "Processes from their start to their end; a component from its file to its first "
-    "instance.",
+    STARTING: "Processes from their start to their end, the bytecode of what they import being "
+    "there; a component from its file to its first instance.",
     CROWDS: "One process and one event loop, with a task beside that wakes up every millisecond: a "
     "gap is how much later it does.",
     MEMORY: "Linux's proportional set size, so that what instances share counts once.",

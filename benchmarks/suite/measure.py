@@ -52,13 +52,15 @@ class _Contender:
         folder = self._exits.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
         self._errors = self._exits.enter_context((Path(folder) / "stderr").open("w+"))
         path = [REPOSITORY / "benchmarks", REPOSITORY / "tests", os.environ.get("PYTHONPATH", "")]
+        # Bytecode is kept, as that of installed packages is: the peers' is there in any case.
+        variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "suite.child", side.factory, json.dumps(options), cache, folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
+            env={**variables, "PYTHONPATH": os.pathsep.join(map(str, path))},
         )
         self._received = b""
 

@@ -58,7 +58,7 @@ from orchestrator_plugin_sdk import (
     load_project,
     pack,
 )
-from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
+from orchestrator_plugin_sdk.naming import MANIFEST_SECTION
 
 from .conftest import PROBES, Plugins, methods
 

@@ -25,8 +25,9 @@ from orchestrator_plugin_host import (
 from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader
 from orchestrator_plugin_host.sandbox.processes import ProcessInstance
+from orchestrator_plugin_host.sandbox.templates import Template
 from orchestrator_plugin_host.sandbox.worker import spawn
 from orchestrator_plugin_sdk import PluginContext, PluginError, PluginType
 from orchestrator_plugin_sdk.contract import KINDS
@@ -239,7 +240,7 @@ ANSWERS: dict[str, tuple[str, type[PluginError]]] = {
 def template(cache_directory: Path) -> Iterator[Template]:
     """What real workers would run."""
     sandbox = Sandbox()
-    loader = ComponentLoader(sandbox, cache_directory, 1 << 40)
+    loader = ComponentLoader(lambda: sandbox, cache_directory, 1 << 40)
     yield loader.load(
         "wat-guest",
         read_component(Guest().core()),

@@ -15,7 +15,8 @@ from orchestrator_plugin_host.policy import Policy
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
 from orchestrator_plugin_host.sandbox.fingerprint import fingerprint
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader
+from orchestrator_plugin_host.sandbox.templates import Template
 from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PluginContext, unpack
@@ -38,7 +39,7 @@ class CachedLoading:
         """A component, by a loader that has never loaded anything. Raises `PluginError`."""
         admitted = admit_component(data, _LIMITS, Policy())
         assert isinstance(admitted.source, ComponentFile)
-        loader = ComponentLoader(self._sandbox, folder, 1 << 40)
+        loader = ComponentLoader(lambda: self._sandbox, folder, 1 << 40)
         return loader.load(
             admitted.manifest.name,
             admitted.source,
@@ -62,7 +63,8 @@ class CachedLoading:
         admitted = admit_component(data, _LIMITS, Policy())
         assert isinstance(admitted.source, ComponentFile)
         cache = ComponentCache(folder)
-        return cache.get(admitted.source.digest, fingerprint())
+        found = cache.get(admitted.source.digest, fingerprint())
+        return None if found is None else bytes(found.read())
 
 
 async def _asked(loaded: Template) -> Any:

@@ -28,16 +28,13 @@ from orchestrator_plugin_host.errors import InvalidComponentError
 from orchestrator_plugin_host.handles import HANDLES
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.adapters.outer import with_adapters
-from orchestrator_plugin_host.sandbox.code import StoredCode
+from orchestrator_plugin_host.sandbox.code import Code
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
-from orchestrator_plugin_host.sandbox.loader import (
-    Template,
-    _InProcessTemplate,
-    _ProcessTemplate,
-)
 from orchestrator_plugin_host.sandbox.selfcheck import check_round_trip
+from orchestrator_plugin_host.sandbox.templates import InProcessTemplate, ProcessTemplate, Template
 from orchestrator_plugin_host.sandbox.typecheck import ComponentTypeError, check_component
+from orchestrator_plugin_host.sandbox.workers import StoredCode
 from orchestrator_plugin_host.settings import HostSettings, PoolSettings, Tier
 from orchestrator_plugin_host.wit import World
 from orchestrator_plugin_sdk import PluginContext, PluginError
@@ -99,10 +96,10 @@ class Stages:
         except ComponentTypeError:
             return Outcome("type check", InvalidComponentError.__name__)
         loaded = LoadedComponent.of(component, world, memories=file.contents.memories, wasi=False)
-        template: Template = _InProcessTemplate(self._sandbox, loaded)
+        template: Template = InProcessTemplate(self._sandbox, loaded)
         if self._tier == "process":
-            code = bytes(component.serialize())
-            template = _ProcessTemplate(
+            code = Code.of(component.serialize())
+            template = ProcessTemplate(
                 self._sandbox, StoredCode(world, frozenset(), file.contents.memories, code)
             )
         call = Call(admitted.manifest.name, admitted.limits, PluginContext())

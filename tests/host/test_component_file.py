@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from orchestrator_plugin_host import InvalidComponentError, read_component, with_manifest
 from orchestrator_plugin_host.component_file import without_names
 from orchestrator_plugin_sdk import PluginType, pack, to_document, validate_manifest
-from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
+from orchestrator_plugin_sdk.naming import MANIFEST_SECTION
 from support.guests import Guest, manifest_of
 
 EMPTY = b"\0asm\x0d\0\x01\0"

@@ -24,7 +24,7 @@ from orchestrator_plugin_host import (
     with_manifest,
 )
 from orchestrator_plugin_sdk import PluginManifest, PluginType, SdkVersionRange, pack
-from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
+from orchestrator_plugin_sdk.naming import MANIFEST_SECTION
 from support.guests import DATA, Guest
 
 from .conftest import Load

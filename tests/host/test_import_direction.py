@@ -42,10 +42,20 @@ LAYERS: dict[str, set[str]] = {
     "settings": {"limits", "policy"},
     "discovery": {"errors"},
     "reach": set(),
+    "no_reach": set(),
     "timing": set(),
     "config": set(),
     "budget": {"errors", "limits"},
-    "calls": {"budget", "documents", "errors", "limits", "log_events", "reach", "timing"},
+    "calls": {
+        "budget",
+        "documents",
+        "errors",
+        "limits",
+        "log_events",
+        "no_reach",
+        "reach",
+        "timing",
+    },
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "policy", "wit"},
     "capabilities": {
@@ -104,7 +114,7 @@ LAYERS["handles"] = {
     "pieces",
     "settings",
 }
-LAYERS["host"] = {
+LAYERS["loading"] = {
     *LAYERS["backends"],
     "audit",
     "backends",
@@ -113,6 +123,7 @@ LAYERS["host"] = {
     "handles",
     "policy",
 }
+LAYERS["host"] = {*LAYERS["loading"], "loading"}
 LAYERS["public"] = {*LAYERS["host"], "host"}
 LAYERS["__init__"] = {*LAYERS["public"], "public"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}
@@ -131,7 +142,7 @@ LAYERS["cli"] = {
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {
     "_capi": set(),
-    "cache": set(),
+    "cache": {"code"},
     "signals": {"_capi"},
     "config": {"_capi"},
     "adapters": {"_capi", "config"},
@@ -162,7 +173,7 @@ SANDBOX: dict[str, set[str]] = {
         "values",
     },
     "compiler": {"worker"},
-    "code": {"worker"},
+    "code": set(),
     "workers": {"code", "worker"},
     "processes": {
         "compiler",
@@ -177,20 +188,20 @@ SANDBOX: dict[str, set[str]] = {
         "worker",
         "workers",
     },
-    "sources": {"code", "computing", "instance", "processes", "workers"},
-    "loader": {
+    "sources": {"computing", "instance", "processes", "workers"},
+    "templates": {
         "_capi",
-        "cache",
         "code",
-        "compiler",
-        "fingerprint",
         "guest",
         "inprocess",
         "instance",
         "sources",
         "typecheck",
+        "workers",
     },
+    "loader": {"cache", "code", "compiler", "fingerprint", "templates", "typecheck", "workers"},
     "selfcheck": {"_capi", "guest", "inprocess", "steps", "values"},
+    "opening": {"inprocess", "selfcheck", "templates"},
     "__init__": set(),
 }
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -34,11 +35,22 @@ def test_all_is_sorted() -> None:
 def test_all_lists_the_public_names_and_no_other() -> None:
     public = {
         name
-        for name, value in vars(sdk).items()
+        for name, value in vars(import_module("orchestrator_plugin_sdk.public")).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
     assert set(sdk.__all__) == public
     assert len(sdk.__all__) == len(public)
+
+
+def test_names_are_loaded_when_they_are_used() -> None:
+    code = (
+        "import sys, orchestrator_plugin_sdk as sdk; assert 'msgpack' not in sys.modules;"
+        "from orchestrator_plugin_sdk import *; pack, PluginManifest;"
+        "assert 'PluginManifest' in dir(sdk)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'Plug'"):
+        getattr(sdk, "Plug")  # noqa: B009
 
 
 def comments_of_assignments() -> dict[str, str]:
@@ -88,7 +100,7 @@ def test_the_sdk_needs_msgpack_and_the_standard_library_alone() -> None:
     code = """
 import sys
 before = set(sys.modules)
-import orchestrator_plugin_sdk, orchestrator_plugin_sdk.contract
+import orchestrator_plugin_sdk.public, orchestrator_plugin_sdk.contract
 for name in set(sys.modules) - before:
     if getattr(sys.modules[name], "__file__", None):
         print(name.partition(".")[0])

@@ -56,23 +56,25 @@ def _python(code: str, *arguments: Any) -> str:
 
 @asynccontextmanager
 async def importing(place: Place, *, code: str) -> AsyncIterator[Round]:
-    """A process of Python that imports what `code` says, and ends."""
+    """A process of Python that imports what `code` says, and ends. Its bytecode is there."""
 
     async def run() -> None:
         _python(code)
 
+    await run()
     yield once(run)
 
 
 @asynccontextmanager
 async def first_answer(place: Place) -> AsyncIterator[Round]:
     """A process that loads a plugin written in Python from the cache, has its first answer, and
-    ends."""
+    ends. The modules' bytecode is there."""
     component = example("ngram-embedder")
 
     async def run() -> None:
         assert _python(_FIRST_ANSWER, component, place.cache) == "1\n"
 
+    await run()
     yield once(run)
 
 

@@ -9,14 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import (
-    PluginExport,
-    PluginManifest,
-    check_export,
-    check_version,
-    validate_manifest,
-)
 from orchestrator_plugin_sdk.contract import KINDS, Kind
+from orchestrator_plugin_sdk.manifest import PluginManifest, check_version, validate_manifest
+from orchestrator_plugin_sdk.native import check_export
+from orchestrator_plugin_sdk.plugin import PluginExport
 
 from .component_file import ComponentFile, read_component
 from .errors import ComponentTooLargeError, InvalidComponentError, PluginRefusedError

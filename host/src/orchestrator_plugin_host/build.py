@@ -16,8 +16,9 @@ from typing import Final
 
 import msgpack
 import orchestrator_plugin_sdk
-from orchestrator_plugin_sdk import PluginManifest, PluginProject, read_manifest, read_project
 from orchestrator_plugin_sdk.contract import KINDS
+from orchestrator_plugin_sdk.manifest import PluginManifest
+from orchestrator_plugin_sdk.project import PluginProject, read_manifest, read_project
 
 from .admission import check_names, world_of
 from .binary import MAGIC, MODULE

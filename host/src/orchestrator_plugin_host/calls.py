@@ -11,17 +11,12 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 from anyio.lowlevel import current_token
-from orchestrator_plugin_sdk import (
-    DocumentError,
-    LogEvent,
-    PluginContext,
-    PluginLogger,
-)
-from orchestrator_plugin_sdk.log import log_document
+from orchestrator_plugin_sdk.errors import DocumentError
+from orchestrator_plugin_sdk.log import LogEvent, PluginLogger, log_document
 
 from .budget import CallBudget
 from .errors import (
@@ -32,10 +27,14 @@ from .errors import (
     PluginAbortedError,
     PluginOutputError,
 )
-from .limits import Limits
 from .log_events import read_log_event
-from .reach import NO_REACH, Reach
 from .timing import Stopwatch, call_soon
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.context import PluginContext
+
+    from .limits import Limits
+    from .reach import Reach
 
 ABORT_GRACE_SECONDS: Final = 0.01
 """How long a plugin may take to stop by itself, after an abort or a cancellation."""
@@ -47,6 +46,12 @@ _STEPS: Final[Mapping[str, tuple[type[DeadlineExceededError], str]]] = {
     "first_event_ms": (FirstEventTimeoutError, "gave no first event in time"),
     "idle_ms": (IdleTimeoutError, "gave no further event in time"),
 }
+
+
+def _no_reach() -> Reach:
+    from .no_reach import NO_REACH  # here: calls of loaded plugins have a reach
+
+    return NO_REACH
 
 
 class Call(CallBudget):
@@ -64,9 +69,10 @@ class Call(CallBudget):
         context: PluginContext,
         *,
         operation: str = "",
-        reach: Reach = NO_REACH,
+        reach: Reach | None = None,
     ) -> None:
-        """`operation` is what is called, for the audit; `reach`, what the plugin may reach."""
+        """`operation` is what is called, for the audit; `reach`, what the plugin may reach, if
+        anything."""
         super().__init__(plugin, limits)
         self.operation = operation
         self.context = context
@@ -85,7 +91,7 @@ class Call(CallBudget):
         self._resumed_at: float | None = time.monotonic()
         self._given_up_at: float | None = None
         self._moment_ends: float | None = None
-        self.reach = reach.open(self)
+        self.reach = (reach or _no_reach()).open(self)
 
     @property
     def id(self) -> str:

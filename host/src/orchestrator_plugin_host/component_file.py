@@ -10,16 +10,18 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator_plugin_sdk.codec import pack, to_document, unpack
-from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
 from orchestrator_plugin_sdk.errors import DocumentError
-from orchestrator_plugin_sdk.manifest import PluginManifest
+from orchestrator_plugin_sdk.naming import MANIFEST_SECTION
 
 from .binary import COMPONENT, MAGIC, MODULE, Cursor, section, sized, unsigned
 from .document_scan import scan
 from .errors import InvalidComponentError
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.manifest import PluginManifest
 
 _MAX_NESTING: Final = 16
 _MAX_SECTIONS: Final = 10_000

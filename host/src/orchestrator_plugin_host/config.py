@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import PluginManifest, PluginValidationError, Problem
+from orchestrator_plugin_sdk.errors import PluginValidationError, Problem
+from orchestrator_plugin_sdk.manifest import PluginManifest
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "text": (str,),

@@ -3,12 +3,14 @@ plugin, its module is imported, as an entry point is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
 import anyio.to_thread
-from orchestrator_plugin_sdk import PluginExport, PluginValidationError
+from orchestrator_plugin_sdk.errors import PluginValidationError
+from orchestrator_plugin_sdk.plugin import PluginExport
 
 from .errors import PluginNotFoundError
 
@@ -19,9 +21,12 @@ PluginSource = str | PathLike[str] | PluginExport[Any]
 """A `.wasm` file's path, the name of an installed entry point, or a native plugin's export."""
 
 
-async def resolve(source: PluginSource, max_bytes: int) -> bytes | PluginExport[Any]:
+async def resolve(
+    source: PluginSource, max_bytes: int, opened: Callable[[], None] = lambda: None
+) -> bytes | PluginExport[Any]:
     """A component's bytes, or a native plugin's export.
 
+    `opened` is called, from a thread, once it is a file that can be read: before it is.
     A file of more than `max_bytes` is read no further than a byte beyond, for admission to refuse.
     Raises `PluginNotFoundError` or `PluginValidationError`.
     """
@@ -32,13 +37,15 @@ async def resolve(source: PluginSource, max_bytes: int) -> bytes | PluginExport[
             f"a plugin is loaded from a .wasm path, an entry point's name or a PluginExport, "
             f"not from a {type(source).__name__}"
         )
-    return await anyio.to_thread.run_sync(_find, source, max_bytes)
+    return await anyio.to_thread.run_sync(_find, source, max_bytes, opened)
 
 
-def _find(source: str | PathLike[str], max_bytes: int) -> bytes | PluginExport[Any]:
+def _find(
+    source: str | PathLike[str], max_bytes: int, opened: Callable[[], None]
+) -> bytes | PluginExport[Any]:
     path = Path(source)
     if isinstance(source, PathLike) or path.suffix == ".wasm" or _exists(path):
-        return _read(path, max_bytes)
+        return _read(path, max_bytes, opened)
     return _entry_point(source)
 
 
@@ -49,7 +56,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+def _read(path: Path, max_bytes: int, opened: Callable[[], None]) -> bytes:
     if _exists(path) and path.is_dir():
         raise PluginNotFoundError(
             f"{path} is a folder: build it with `orchestrator-plugin build {path}` and load the "
@@ -57,6 +64,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
         )
     try:
         with path.open("rb") as file:
+            opened()
             return file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -8,8 +8,7 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import to_document
-from orchestrator_plugin_sdk.codec import MAX_DEPTH
+from orchestrator_plugin_sdk.codec import MAX_DEPTH, to_document
 from orchestrator_plugin_sdk.vectors import FROM_PLUGIN
 from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer, SchemaValidator

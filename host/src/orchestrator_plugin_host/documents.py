@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgpack
-from orchestrator_plugin_sdk import DocumentError, Problem, to_document
-from orchestrator_plugin_sdk import unpack as unpack_as_guests_do
-from orchestrator_plugin_sdk.codec import MAX_DEPTH
+from orchestrator_plugin_sdk.codec import MAX_DEPTH, to_document
+from orchestrator_plugin_sdk.codec import unpack as unpack_as_guests_do
+from orchestrator_plugin_sdk.errors import DocumentError, Problem
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 

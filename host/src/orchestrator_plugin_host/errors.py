@@ -43,6 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 # From the modules, not the package: a worker process imports this one, and none of the rest.
 from orchestrator_plugin_sdk.errors import (
@@ -52,7 +53,9 @@ from orchestrator_plugin_sdk.errors import (
     PluginValidationError,
     PluginVersionMismatchError,
 )
-from orchestrator_plugin_sdk.provider import ModelResponse
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.provider import ModelResponse
 
 __all__ = [
     "AuditError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator_plugin_sdk import PluginManifest
+from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import OriginPattern
 
 from .policy import Policy

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 import anyio
-from orchestrator_plugin_sdk import (
-    PluginContext,
-    PluginExport,
-    PluginManifest,
-    PluginValidationError,
-    validate_manifest,
-)
 
-from .admission import (
-    AdmittedPlugin,
-    admit_component,
-    admit_export,
-    wasi_imports,
-    world_of,
-)
-from .backends.base import Backend
-from .backends.native import NativeBackend
-from .capabilities.observing import Observations
-from .capabilities.reach import PluginReach
-from .capabilities.resolving import Resolver
-from .capabilities.shared import SharedReach
-from .component_file import ComponentFile, read_component
-from .discovery import PluginSource, resolve
-from .errors import PluginClosedError, PluginError, PluginRefusedError
-from .handles import HANDLES, LoadedPlugin
-from .limits import Limits
-from .policy import Policy, PolicyFile
+from .errors import PluginClosedError, PluginError
+from .handles import LoadedPlugin
 from .settings import HostSettings, PoolSettings, Tier
 
-if TYPE_CHECKING:  # wasmtime takes long to load, and is loaded with the first component
-    from .sandbox.inprocess import Sandbox
-    from .sandbox.loader import ComponentLoader, Template
+if TYPE_CHECKING:  # all of this comes with `loading`, when the first host is opened
+    from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.manifest import PluginManifest
 
-_LOADS: Final = 8
-"""Components that are compiled, or taken from the cache, at once: on threads that the application's
-own work in threads does not wait for."""
+    from .capabilities.observing import Observations
+    from .capabilities.resolving import Resolver
+    from .discovery import PluginSource
+    from .limits import Limits
+    from .loading import Loading
+    from .policy import Policy, PolicyFile
 
 HandleT = TypeVar("HandleT", bound=LoadedPlugin)
 
@@ -86,20 +64,19 @@ class PluginHost:
         finding out what a plugin needs, never for running one.
         """
         self.settings = settings or HostSettings()
-        self._reach = SharedReach(self.settings, resolver, observations)
+        self._resolver = resolver
+        self._observations = observations
         self._plugins: list[LoadedPlugin] = []
-        self._sandbox: Sandbox | None = None
-        self._loader: ComponentLoader | None = None
+        self._loading: Loading | None = None
         self._open = False
-        self._loading = anyio.CapacityLimiter(_LOADS)
-        self._opening = anyio.Lock()
         self._closing = anyio.Lock()
 
     async def __aenter__(self) -> Self:
         if not self._open:
-            self._opening, self._closing = anyio.Lock(), anyio.Lock()  # of this event loop
-            self._loading = anyio.CapacityLimiter(_LOADS)
-            self._reach.open()
+            from .loading import Loading  # here, so that importing the host does not import it all
+
+            self._closing = anyio.Lock()  # of this event loop
+            self._loading = Loading(self.settings, self._resolver, self._observations)
         self._open = True
         return self
 
@@ -128,13 +105,12 @@ class PluginHost:
                 await self._plugins.pop().shutdown()
             except BaseException as error:  # also what a caller's logger raises
                 failures.append(error)
-        if self._sandbox is not None:
-            await anyio.to_thread.run_sync(self._sandbox.close)
-            self._sandbox = self._loader = None
-        try:
-            await self._reach.close()
-        except PluginError as error:
-            failures.append(error)
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            try:
+                await loading.close()
+            except PluginError as error:
+                failures.append(error)
         return failures
 
     @overload
@@ -188,39 +164,10 @@ class PluginHost:
         `PluginInitError`, `SecretError`, `FilesError`, `CompileLimitError`, `CompilerLostError`,
         `CacheError`, or what a first call may raise.
         """
-        if not self._open:
+        if not self._open or self._loading is None:
             raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")
         settings = self._settings_with(limits=limits, pool=pool, policy=policy, tier=tier)
-        found = await resolve(source, settings.limits.component_bytes)
-        if isinstance(found, PluginExport):
-            admitted = admit_export(found, settings.limits, settings.policy)
-            if tier is not None:
-                raise PluginRefusedError(
-                    f"plugin {admitted.manifest.name!r} is native: it is not sandboxed, in no "
-                    "tier; load it without tier=, or load it as a component"
-                )
-        else:
-            admitted = await anyio.to_thread.run_sync(
-                admit_component, found, settings.limits, settings.policy
-            )
-        handle_type = HANDLES[admitted.manifest.type]
-        if expect is not None and not issubclass(handle_type, expect):
-            raise PluginValidationError(
-                f"plugin {admitted.manifest.name!r} is of the type {admitted.manifest.type}, "
-                f"expected {expect.plugin_type}"
-            )
-        context = context or PluginContext()
-        reach, given = await self._reach.of(admitted, dict(config or {}))
-        try:
-            backend = await self._backend(admitted, given, context, settings, reach)
-        except BaseException:
-            await reach.close()
-            raise
-        if isinstance(admitted.source, ComponentFile):  # its bytes have served
-            admitted = replace(
-                admitted, source=replace(admitted.source, data=b"", custom_sections=())
-            )
-        plugin = handle_type(admitted, backend, context, reach)
+        plugin = await self._loading.load(source, config or {}, context, settings, tier, expect)
         await plugin.start(self.settings.init_deadline_ms)
         if not self._open:
             await plugin.shutdown()
@@ -289,97 +236,4 @@ class PluginHost:
         return HostSettings.model_validate(dict(self.settings) | changed)
 
     async def _manifest_of(self, source: PluginSource) -> PluginManifest | None:
-        try:
-            found = await resolve(source, self.settings.limits.component_bytes)
-            return await anyio.to_thread.run_sync(_manifest_in, found)
-        except PluginError:
-            return None
-
-    async def _backend(
-        self,
-        admitted: AdmittedPlugin,
-        config: Mapping[str, Any],
-        context: PluginContext,
-        settings: HostSettings,
-        reach: PluginReach,
-    ) -> Backend:
-        if not isinstance(admitted.source, ComponentFile):
-            return NativeBackend(
-                admitted,
-                config,
-                context=context,
-                init_deadline_ms=settings.init_deadline_ms,
-                reach=reach,
-            )
-        if settings.tier == "in-process" and wasi_imports(admitted.source):
-            raise PluginRefusedError(
-                f"plugin {admitted.manifest.name!r} imports WASI, whose functions block whoever "
-                "calls them: load it with tier='process', where a call that blocks is ended with "
-                "its worker process, or build it without WASI"
-            )
-        from .backends.wasm import WasmBackend
-
-        loader = await self._open_loader()
-        template = await self._template(loader, admitted, admitted.source, settings.tier)
-        return WasmBackend(
-            admitted,
-            config,
-            template=template,
-            tier=settings.tier,
-            pool=settings.pool,
-            context=context,
-            init_deadline_ms=settings.init_deadline_ms,
-            reach=reach,
-        )
-
-    async def _open_loader(self) -> ComponentLoader:
-        """What loads components, made for the first of them."""
-        async with self._opening:
-            self._check_open()
-            if self._loader is None:
-                from .sandbox.inprocess import Sandbox
-                from .sandbox.loader import ComponentLoader
-                from .sandbox.selfcheck import check_round_trip
-
-                sandbox = Sandbox()
-                try:
-                    await anyio.to_thread.run_sync(check_round_trip, sandbox)
-                    self._check_open()
-                    self._loader = ComponentLoader(
-                        sandbox, self.settings.cache_directory, self.settings.cache_bytes
-                    )
-                except BaseException:
-                    sandbox.close()
-                    raise
-                self._sandbox = sandbox
-            return self._loader
-
-    def _check_open(self) -> None:
-        if not self._open:  # what is made now, nobody would free
-            raise PluginClosedError("the host was closed while the plugin was being loaded")
-
-    async def _template(
-        self, loader: ComponentLoader, admitted: AdmittedPlugin, file: ComponentFile, tier: Tier
-    ) -> Template:
-        given_up = threading.Event()
-        try:
-            return await anyio.to_thread.run_sync(
-                loader.load,
-                admitted.manifest.name,
-                file,
-                world_of(admitted.kind),
-                wasi_imports(file),
-                admitted.limits,
-                tier,
-                given_up,
-                abandon_on_cancel=True,
-                limiter=self._loading,
-            )
-        finally:
-            given_up.set()  # whoever gives up takes the compiler with them
-
-
-def _manifest_in(found: bytes | PluginExport[Any]) -> PluginManifest:
-    if isinstance(found, PluginExport):
-        return validate_manifest(found.manifest)
-    return validate_manifest(read_component(found).manifest_document)
+        return None if self._loading is None else await self._loading.manifest_of(source)

@@ -1,13 +1,14 @@
 """What a plugin may use: the operator's limits, and those a manifest lowers."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING, Annotated, Final
 
-from typing import Annotated, Final
-
-from orchestrator_plugin_sdk import PluginManifest, to_document
+from orchestrator_plugin_sdk.codec import to_document
 from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import PluginRefusedError
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.manifest import PluginManifest
 
 Positive = Annotated[int, Field(gt=0, le=2**62, strict=True)]
 NotNegative = Annotated[int, Field(ge=0, le=2**62, strict=True)]
@@ -22,7 +23,7 @@ class Limits(BaseModel):
     cancellation end a call only where it awaits.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     fuel: Positive = 200_000_000_000
     """WebAssembly instructions, about."""
@@ -121,7 +122,7 @@ UNITS: Final = {
 """The unit of each limit."""
 
 
-def effective_limits(operator: Limits, manifest: PluginManifest) -> Limits:
+def effective_limits(operator: Limits, manifest: "PluginManifest") -> Limits:
     """The operator's limits, lowered by the manifest's.
 
     A manifest that asks for more than the operator gives is refused, since the plugin says that it

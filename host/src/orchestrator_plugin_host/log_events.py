@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import LogEvent
+from orchestrator_plugin_sdk.log import LogEvent
 
 from .documents import unpack, validate
 

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgpack
-from orchestrator_plugin_sdk import DocumentError, Vectors, pack, to_document
 from orchestrator_plugin_sdk.answers import outgoing
-from orchestrator_plugin_sdk.contract import Kind, Operation
+from orchestrator_plugin_sdk.codec import pack, to_document
+from orchestrator_plugin_sdk.errors import DocumentError
+from orchestrator_plugin_sdk.vectors import Vectors
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -32,6 +33,9 @@ from .errors import DocumentTooLargeError, PluginError, PluginInputError, Plugin
 from .limits import UNITS, Limits
 from .payload_text import DocumentSizeError, document_of
 from .pieces import Pieces, at_once
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.contract import Kind, Operation
 
 LARGE: Final = 512 * 1024
 """Bytes from which on a payload is read in turns with the event loop's other tasks."""

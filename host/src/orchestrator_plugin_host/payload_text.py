@@ -14,8 +14,8 @@ from functools import cache
 from io import BytesIO
 from typing import Final, Literal
 
-from orchestrator_plugin_sdk import DocumentError, PayloadEncoding
-from orchestrator_plugin_sdk.payload import choose_encoding
+from orchestrator_plugin_sdk.errors import DocumentError
+from orchestrator_plugin_sdk.payload import PayloadEncoding, choose_encoding
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .pieces import Pieces

@@ -1,10 +1,7 @@
 """What the operator lets plugins reach, besides the host's own interfaces."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -82,7 +79,7 @@ Digest = Annotated[str, AfterValidator(_digest)]
 class HttpGrant(BaseModel):
     """Requests that a plugin may make, if its manifest asks for them, too."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     url: OriginText
     """Scheme, host and port: `https://api.example.com`, `https://*.example.com`."""
@@ -113,7 +110,7 @@ class SecretGrant(BaseModel):
     """Where the value of a secret is: one of `env`, `file` and `keyring`; none of them for a field
     of the config that is marked as a secret, whose value comes with the config."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     env: str | None = None
     """An environment variable of the host."""
@@ -141,7 +138,7 @@ class SecretGrant(BaseModel):
 class FolderQuota(BaseModel):
     """What a folder of a plugin's may hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     bytes: Positive = 64 * MIB
     """Bytes of all its files together."""
@@ -152,7 +149,7 @@ class FolderQuota(BaseModel):
 class FilesGrant(BaseModel):
     """Files that a plugin may have, if its manifest asks for them, too."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     data: FolderQuota | None = None
     """A folder of the plugin's own, that is there again the next time."""
@@ -165,7 +162,7 @@ class FilesGrant(BaseModel):
 class Policy(BaseModel):
     """What the operator grants to plugins. The default grants nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     wasi: WasiLevel = "none"
     """WASI 0.2 interfaces that a component may import.
@@ -185,7 +182,7 @@ class Policy(BaseModel):
     limits: Limits | None = None
     """Limits that take the place of the host's, those that are named."""
 
-    def of(self, plugin: str) -> Policy:
+    def of(self, plugin: str) -> Self:
         """The policy of a plugin: this one."""
         return self
 
@@ -205,7 +202,7 @@ class Policy(BaseModel):
 class PolicyFile(BaseModel):
     """What a policy file says: a policy for each plugin by its name, and one for all others."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     default: Policy = Field(default_factory=Policy)
     """For plugins that are not named."""
@@ -233,6 +230,8 @@ def read_policy(path: Path | str) -> PolicyFile:
     """
     path = Path(path)
     try:
+        import tomllib  # for those who have a policy in a file
+
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PolicyError(f"the policy {path} can't be read: {error.strerror}") from None

@@ -1,18 +1,17 @@
 """What a call asks of what its plugin may reach. The capabilities implement it; a call that reaches
-nothing has `NO_REACH`."""
+nothing has that of `no_reach`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
-
-from orchestrator_plugin_sdk import ErrorKind, PayloadEncoding, PluginCallError
-from orchestrator_plugin_sdk.files import FileInfo
-from orchestrator_plugin_sdk.http import HttpHead, HttpRequest, NoHttp
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.files import FileInfo
+    from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
+    from orchestrator_plugin_sdk.payload import PayloadEncoding
+
     from .calls import Call
 
 
@@ -109,47 +108,3 @@ class Reach(Protocol):
 
     def open(self, call: Call) -> CallReach:
         """What one call of it may reach."""
-
-
-_BYTES: Final[tuple[PayloadEncoding, ...]] = ("bytes",)
-
-
-class _NoFiles:
-    async def _none(self, *arguments: object) -> NoReturn:
-        raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
-
-    read = write = resize = sync = stat = list_folder = list_document = _none
-    make_folder = remove = rename = host_paths = _none
-
-
-class _NoRequests(NoHttp):
-    def announce(self, document_bytes: int) -> None:
-        return
-
-
-class _Nothing:
-    """Reaches nothing, whoever asks."""
-
-    http: CallHttp = _NoRequests()
-    files: CallFiles = _NoFiles()
-    payload_encodings: Collection[PayloadEncoding] = _BYTES
-    secrets: Mapping[str, str] = MappingProxyType({})
-
-    def open(self, call: Call) -> CallReach:
-        return self
-
-    def scrub(self, document: Any) -> Any:
-        return document
-
-    def beginning(self, text: str, length: int) -> str:
-        return text[:length]
-
-    def close_at_once(self, error: BaseException | None) -> bool:
-        return True
-
-    async def close(self, error: BaseException | None) -> None:
-        return
-
-
-NO_REACH: Final[Reach] = _Nothing()
-"""Reaches nothing."""

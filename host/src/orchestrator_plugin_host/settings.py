@@ -1,12 +1,9 @@
 """The host's own configuration."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from .limits import MIB, Limits, Positive
@@ -21,7 +18,7 @@ class PoolSettings(BaseModel):
     A plugin that keeps state has one, whatever this says, and its calls wait for each other.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     instances: Positive = 4
     """Instances at most: how many calls of a plugin run at once."""
@@ -34,6 +31,8 @@ def default_cache_directory() -> Path:
     configured = os.environ.get("ORCHESTRATOR_PLUGIN_CACHE")
     if configured:
         return Path(configured)
+    import platformdirs
+
     return platformdirs.user_cache_path("orchestrator-plugins") / "components"
 
 
@@ -42,13 +41,15 @@ def default_data_directory() -> Path:
     configured = os.environ.get("ORCHESTRATOR_PLUGIN_DATA")
     if configured:
         return Path(configured)
+    import platformdirs
+
     return platformdirs.user_data_path("orchestrator-plugins") / "plugins"
 
 
 class HostSettings(BaseModel):
     """What a `PluginHost` is configured with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     limits: Limits = Field(default_factory=Limits)
     """The limits of every plugin, unless `load` is given others."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator_plugin_sdk import PluginManifest
+from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import Origin
 
 from .capabilities.observing import Observations

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from orchestrator_plugin_sdk import PluginProject
+from orchestrator_plugin_sdk.project import PluginProject
 
 from .errors import PluginBuildError
 

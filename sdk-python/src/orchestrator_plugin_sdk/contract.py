@@ -16,7 +16,8 @@ from .embedder import EmbedderPlugin
 from .files import FileInfo
 from .http import HttpHead, HttpRequest
 from .log import LogEvent
-from .manifest import PluginManifest, PluginType
+from .manifest import PluginManifest
+from .naming import PluginType
 from .plugin import HealthCheckResult
 from .provider import (
     ModelRequest,
@@ -34,9 +35,6 @@ from .vector_memory import (
     VectorQueryResult,
 )
 from .vectors import Vector, Vectors
-
-MANIFEST_SECTION: Final = "orchestrator-plugin-manifest"
-"""The custom section of a component that holds its manifest, as MessagePack."""
 
 ResultForm = Literal["nothing", "document", "scalar", "stream"]
 

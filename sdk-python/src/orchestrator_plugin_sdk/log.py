@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .codec import pack, to_document
 from .errors import DocumentError
 from .schema import from_document
+
+if TYPE_CHECKING:
+    import logging
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 """How much an event matters, least first."""
@@ -106,6 +108,8 @@ class StandardLogger(PluginLogger):
 
     def emit(self, event: LogEvent) -> None:
         """Logs the event at its level."""
+        import logging
+
         self._logger.log(
             getattr(logging, event.level.upper()),
             "%s",

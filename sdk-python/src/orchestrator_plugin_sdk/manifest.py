@@ -5,27 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Literal, cast
 
 from .codec import to_document
 from .errors import DocumentError, PluginValidationError, PluginVersionMismatchError, Problem
+from .naming import PluginType
 from .origins import METHODS, OriginPattern
 from .payload import PayloadEncoding
 from .schema import from_document
 from .version import SDK_VERSION, SdkVersionRange
-
-
-class PluginType(str, Enum):
-    """The four kinds of plugins."""
-
-    PROVIDER = "provider"
-    EMBEDDER = "embedder"
-    VECTOR_MEMORY_BACKEND = "vector_memory_backend"
-    TOOL_EXECUTOR = "tool_executor"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)

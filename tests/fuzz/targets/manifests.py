@@ -18,7 +18,7 @@ from orchestrator_plugin_sdk import (
     to_document,
     validate_manifest,
 )
-from orchestrator_plugin_sdk.contract import MANIFEST_SECTION
+from orchestrator_plugin_sdk.naming import MANIFEST_SECTION
 from orchestrator_plugin_sdk.project import read_project
 from support.guests import Guest, manifest_of
 

@@ -64,7 +64,7 @@ async def count(plugin: Any) -> int:
 async def nothing_is_left_over(host: PluginHost) -> AsyncIterator[None]:
     """After each test: closing the host frees every instance."""
     yield
-    sandbox = host._sandbox
+    sandbox = host._loading.sandbox.made
     with anyio.fail_after(20):
         with suppress(PluginTrapError, DeadlineExceededError):
             await host.close()
@@ -73,7 +73,7 @@ async def nothing_is_left_over(host: PluginHost) -> AsyncIterator[None]:
 
 async def alive(host: PluginHost, expected: int) -> bool:
     """Waits until so many guests are there: what is closed is freed in a thread."""
-    sandbox = host._sandbox
+    sandbox = host._loading.sandbox.made
     assert sandbox is not None
     with anyio.move_on_after(20):
         while len(sandbox.imports.guests) != expected:

@@ -55,4 +55,4 @@ async def test_certificates_are_read_for_the_first_request_that_needs_them(
     policy = Policy(http=[{"url": server.origin, "methods": METHODS}])
     plugin = await host.load(export, policy=policy, expect=LoadedProvider)
     assert await fetch(plugin, server.origin) == "hello"
-    assert host._reach._tls is None
+    assert host._loading._reach._tls is None

@@ -16,8 +16,9 @@ from orchestrator_plugin_host.sandbox.guest import Guest as Stepped
 from orchestrator_plugin_host.sandbox.guest import LoadedComponent
 from orchestrator_plugin_host.sandbox.inprocess import INLINE_MEMORY, Sandbox
 from orchestrator_plugin_host.sandbox.instance import Instance, InstanceSource
-from orchestrator_plugin_host.sandbox.loader import ComponentLoader, Template
+from orchestrator_plugin_host.sandbox.loader import ComponentLoader
 from orchestrator_plugin_host.sandbox.steps import Done
+from orchestrator_plugin_host.sandbox.templates import Template
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PluginContext
@@ -68,7 +69,7 @@ def tier(request: pytest.FixtureRequest) -> Tier:
 @pytest.fixture
 def compiled(sandbox: Sandbox, cache_directory: Path, tier: Tier) -> Compile:
     """Compiles a `Guest` and compares it with its world."""
-    loader = ComponentLoader(sandbox, cache_directory, 1 << 40)
+    loader = ComponentLoader(lambda: sandbox, cache_directory, 1 << 40)
 
     def compile_one(guest: Guest) -> Template:
         return loader.load(

@@ -378,6 +378,6 @@ async def test_a_failed_load_leaves_no_guest(load: Load, host: PluginHost) -> No
     ):
         with pytest.raises((PluginTrapError, PluginOutputError)):
             await load(guest)
-    sandbox = host._sandbox
+    sandbox = host._loading.sandbox.made
     assert sandbox is not None
     wait_until(lambda: not sandbox.imports.guests, "the end of every guest")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from orchestrator_plugin_host import HostSettings, PluginHost
 from orchestrator_plugin_host.sandbox.cache import CacheError, ComponentCache
+from orchestrator_plugin_host.sandbox.code import Code
 from support.guests import Guest
 
 CODE = bytes(range(256))
@@ -26,6 +27,11 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def cache(directory: Path) -> ComponentCache:
     return ComponentCache(directory)
+
+
+def given(code: Code | None) -> bytes | None:
+    """What the cache gave, as bytes."""
+    return None if code is None else bytes(code.read())
 
 
 def stored(cache: ComponentCache) -> Path:
@@ -45,14 +51,14 @@ def mode(path: Path) -> int:
 def test_a_round_trip(cache: ComponentCache, directory: Path, code: bytes) -> None:
     assert cache.get(DIGEST, FINGERPRINT) is None
     cache.put(DIGEST, FINGERPRINT, code)
-    assert cache.get(DIGEST, FINGERPRINT) == code
-    assert ComponentCache(directory).get(DIGEST, FINGERPRINT) == code
+    assert given(cache.get(DIGEST, FINGERPRINT)) == code
+    assert given(ComponentCache(directory).get(DIGEST, FINGERPRINT)) == code
 
 
 def test_putting_again_replaces(cache: ComponentCache) -> None:
     cache.put(DIGEST, FINGERPRINT, b"old")
     cache.put(DIGEST, FINGERPRINT, CODE)
-    assert cache.get(DIGEST, FINGERPRINT) == CODE
+    assert given(cache.get(DIGEST, FINGERPRINT)) == CODE
     assert len(cache.entries()) == 1
 
 
@@ -60,7 +66,7 @@ def test_entries_are_told_apart(cache: ComponentCache) -> None:
     keys = [("a", "b"), ("b", "a"), ("ab", ""), ("a b", ""), ("a", "c")]
     for i, key in enumerate(keys):
         cache.put(*key, b"%d" % i)
-    found = [cache.get(*key) for key in keys]
+    found = [given(cache.get(*key)) for key in keys]
     assert found[0] == b"0"
     assert found[1] == b"1"
     assert found[4] == b"4"
@@ -114,7 +120,7 @@ def test_another_entrys_file_under_this_name(cache: ComponentCache) -> None:
     for entry in cache.entries():
         entry.path.write_bytes(data)
     assert cache.get("e" * 64, FINGERPRINT) is None
-    assert cache.get(DIGEST, FINGERPRINT) == CODE
+    assert given(cache.get(DIGEST, FINGERPRINT)) == CODE
 
 
 def test_an_entry_of_another_key(cache: ComponentCache, tmp_path: Path) -> None:
@@ -214,7 +220,8 @@ cache.put("small", "f", b"small")
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 cache.put("large", "f", bytes(100_000))
 cache.put("small", "f", bytes(100_000))
-print(cache.get("large", "f"), cache.get("small", "f"), len(list(directory.iterdir())))
+small = cache.get("small", "f").read()
+print(cache.get("large", "f"), small, len(list(directory.iterdir())))
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
 try:
     ComponentCache(directory.parent / "another")
@@ -247,6 +254,7 @@ found = set()
 for i in range(60):
     cache.put("d", "f", bytes([{number}]) * 50_000)
     code = cache.get("d", "f")
+    code = code and code.read()
     found.add(None if code is None else (len(code), len(set(code))))
 print(found)
 """
@@ -309,12 +317,12 @@ def test_entries_and_clearing(cache: ComponentCache, directory: Path) -> None:
         (42, 1.0),
         (32, 0.0),
     ]
-    assert cache.get("0", FINGERPRINT) == b""  # used now
+    assert given(cache.get("0", FINGERPRINT)) == b""  # used now
     assert cache.entries()[0].path == stored_of(cache, "0")
     assert cache.clear() == 52 + 42 + 32
     assert sorted(path.name for path in directory.iterdir()) == ["secret.key", "unrelated.txt"]
     cache.put(DIGEST, FINGERPRINT, CODE)
-    assert cache.get(DIGEST, FINGERPRINT) == CODE
+    assert given(cache.get(DIGEST, FINGERPRINT)) == CODE
 
 
 def test_folders_are_no_entries(cache: ComponentCache, directory: Path) -> None:

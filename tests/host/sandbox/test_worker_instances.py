@@ -10,13 +10,13 @@ import pytest
 from orchestrator_plugin_host import DeadlineExceededError, Limits, PluginTrapError
 from orchestrator_plugin_host.admission import world_of
 from orchestrator_plugin_host.sandbox import workers
-from orchestrator_plugin_host.sandbox.code import StoredCode
+from orchestrator_plugin_host.sandbox.code import Code
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.processes import ProcessInstance
 from orchestrator_plugin_host.sandbox.sources import WorkerSource
 from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_host.sandbox.worker import spawn
-from orchestrator_plugin_host.sandbox.workers import ReadyWorker
+from orchestrator_plugin_host.sandbox.workers import ReadyWorker, StoredCode
 from orchestrator_plugin_host.settings import Tier
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import DATA, Guest
@@ -43,7 +43,7 @@ async def test_a_worker_has_a_fresh_guest_afterwards(sandbox: Sandbox, anyio_bac
         (i32.const 1))) (call $ok_bytes (i32.const {DATA}) (i32.const 1))"""
     guest = Guest(functions={"generate": count, "generate-stream": "(unreachable)"})
     code = bytes(component_of(sandbox.engine, guest).serialize())
-    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, code)
+    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, Code.of(code))
     parted: list[ReadyWorker] = []
     ready = ReadyWorker(stored, "wat-guest", Limits())
     for _ in range(4):
@@ -66,7 +66,7 @@ async def test_a_worker_without_a_guest_has_its_memory_no_more(
     fill = f"(memory.fill (i32.const 65536) (i32.const 7) (i32.const {BYTES})) {ECHO}"
     guest = Guest(functions={"generate": fill}, memory=str(BYTES // 65_536 + 2))
     code = bytes(component_of(sandbox.engine, guest).serialize())
-    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, code)
+    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, Code.of(code))
     limits = Limits(memory_bytes=2 * BYTES)
     ready = ReadyWorker(stored, "wat-guest", limits)
     for _ in range(3):
@@ -92,7 +92,7 @@ async def test_a_worker_that_starts_is_kept_for_the_next(
     # Or a plugin whose calls have less time than a worker takes to start would never have one.
     guest = Guest()
     code = bytes(component_of(sandbox.engine, guest).serialize())
-    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, code)
+    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, Code.of(code))
     parted: list[ReadyWorker] = []
     monkeypatch.setattr(spawn, "_START", STOPPING + spawn._START)
     ready = ReadyWorker(stored, "wat-guest", Limits())
@@ -121,8 +121,8 @@ def sent_code(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, anyio_backend: 
     monkeypatch.delattr(os, "memfd_create", raising=False)
     guest = Guest(data=os.urandom(2_000_000), memory="40")
     code = bytes(component_of(sandbox.engine, guest).serialize())
-    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, code)
-    assert not stored.mapped
+    stored = StoredCode(world_of(KINDS[guest.kind]), frozenset(), 1, Code.of(code))
+    assert stored.code.descriptor is None
     return stored
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator_plugin_sdk.contract import Operation
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.contract import Operation
 
-from ..calls import Call
-from ..operations import OperationCodec
-from ..settings import Tier
+    from ..calls import Call
+    from ..operations import OperationCodec
+    from ..settings import Tier
 
 Isolation = Literal["native", "sandbox"]
 

@@ -19,20 +19,14 @@ from contextlib import (
 from typing import Any
 
 import anyio
-from orchestrator_plugin_sdk import (
-    AbortSignal,
-    DocumentError,
-    Files,
-    Http,
-    NativeServices,
-    Plugin,
-    PluginCallError,
-    PluginContext,
-    PluginExport,
-    create_plugin,
-)
 from orchestrator_plugin_sdk.answers import outgoing
+from orchestrator_plugin_sdk.context import AbortSignal, NativeServices, PluginContext
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
+from orchestrator_plugin_sdk.errors import DocumentError, PluginCallError
+from orchestrator_plugin_sdk.files import Files
+from orchestrator_plugin_sdk.http import Http
+from orchestrator_plugin_sdk.native import create_plugin
+from orchestrator_plugin_sdk.plugin import Plugin, PluginExport
 
 from ..admission import AdmittedPlugin
 from ..calls import Call, CallLogger

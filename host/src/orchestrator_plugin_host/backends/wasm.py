@@ -7,13 +7,9 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Any
 
 import anyio
-from orchestrator_plugin_sdk import (
-    AbortSignal,
-    ErrorKind,
-    PluginCallError,
-    PluginContext,
-)
+from orchestrator_plugin_sdk.context import AbortSignal, PluginContext
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
 from ..admission import AdmittedPlugin
 from ..calls import Call
@@ -24,7 +20,7 @@ from ..payload_text import Payload, payload_for
 from ..pieces import at_once, in_turns
 from ..reach import Reach
 from ..sandbox.instance import Instance
-from ..sandbox.loader import Template
+from ..sandbox.templates import Template
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
 from ..text_payload import TextPayload

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.http import HttpRequest
 from orchestrator_plugin_sdk.origins import METHODS
 

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
 from ..calls import Call
 from .addresses import Address, is_loopback

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError, PluginError
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
 
 from ..calls import Call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from orchestrator_plugin_sdk import PluginManifest
+from orchestrator_plugin_sdk.manifest import PluginManifest
 
 from ..audit import PluginAudit
 from ..policy import Policy

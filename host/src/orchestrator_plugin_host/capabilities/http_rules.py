@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator_plugin_sdk import PluginManifest
+from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import METHODS, Origin, OriginPattern, is_address
 
 from ..policy import HttpGrant, Policy

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from orchestrator_plugin_sdk.origins import Origin
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.origins import Origin
 
-from .addresses import Address, Network
+    from .addresses import Address, Network
 
 
 @dataclass(slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AsyncExitStack
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # who loads no plugin that reaches anything does without all of it
-    from orchestrator_plugin_sdk import PayloadEncoding
+    from orchestrator_plugin_sdk.payload import PayloadEncoding
 
     from ..admission import AdmittedPlugin
     from ..audit import PluginAudit
@@ -28,16 +29,32 @@ class PluginReach:
     def __init__(
         self,
         admitted: AdmittedPlugin,
-        http: PluginHttp,
-        files: PluginFiles,
+        http: Callable[[], PluginHttp],
+        files: Callable[[], PluginFiles],
         secrets: Secrets,
         audit: PluginAudit,
     ) -> None:
+        """`http` and `files` are made when they are first used: most plugins ask for neither."""
         self.payload_encodings = admitted.manifest.payload_encodings
-        self.http = http
-        self.files = files
         self.secrets = secrets
         self.audit = audit
+        self._make_http = http
+        self._make_files = files
+        self._closing = AsyncExitStack()
+
+    @cached_property
+    def http(self) -> PluginHttp:
+        """Its HTTP."""
+        made = self._make_http()
+        self._closing.push_async_callback(made.close)
+        return made
+
+    @cached_property
+    def files(self) -> PluginFiles:
+        """Its files. Raises `FilesError`, if it asks for any."""
+        made = self._make_files()
+        self._closing.callback(made.close)
+        return made
 
     def open(self, call: Call) -> CallReach:
         """As `Reach` says."""
@@ -45,10 +62,7 @@ class PluginReach:
 
     async def close(self) -> None:
         """Gives up what the plugin held."""
-        try:
-            await self.http.close()
-        finally:
-            self.files.close()
+        await self._closing.aclose()
 
 
 class CallReach:

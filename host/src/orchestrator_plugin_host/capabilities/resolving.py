@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from .addresses import Address
 from .workers import Errand, Workers
+
+if TYPE_CHECKING:
+    from .addresses import Address
 
 MAX_ADDRESSES: Final = 64
 """Addresses that a name may have: each is checked."""

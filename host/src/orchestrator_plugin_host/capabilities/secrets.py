@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import DocumentError, PluginManifest, pack
+from orchestrator_plugin_sdk.codec import pack
+from orchestrator_plugin_sdk.errors import DocumentError
+from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import Origin, OriginPattern
 
 from ..errors import PluginRefusedError, SecretError

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from orchestrator_plugin_sdk.manifest import FilesRequirement
 
 from .pace import Turns
 from .workers import Workers
@@ -17,12 +19,14 @@ if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
 
     from ..admission import AdmittedPlugin
-    from ..audit import AuditLog
+    from ..audit import AuditLog, PluginAudit
     from ..settings import HostSettings
     from .files import DataFolders, PluginFiles, Removals
+    from .http_plugin import PluginHttp
     from .observing import Observations
     from .reach import PluginReach
     from .resolving import Resolver
+    from .secrets import Secrets
 
 
 class SharedReach:
@@ -37,6 +41,7 @@ class SharedReach:
         self._settings = settings
         self._resolver = resolver
         self._observations = observations
+        self._making = threading.Lock()
         self._data_folders: DataFolders | None = None
         self._removals: Removals | None = None
         self._turns = Turns()
@@ -80,7 +85,6 @@ class SharedReach:
         from ..audit import PluginAudit
         from ..component_file import ComponentFile
         from ..config import check_config
-        from .http_plugin import PluginHttp
         from .reach import PluginReach
         from .secrets import bind
 
@@ -94,7 +98,26 @@ class SharedReach:
             source.digest if isinstance(source, ComponentFile) else None,
             self._audit,
         )
-        http = PluginHttp(
+        manifest = admitted.manifest
+        reach = PluginReach(
+            admitted,
+            lambda: self._http(admitted, secrets, audit),
+            lambda: self._files(admitted),
+            secrets,
+            audit,
+        )
+        # Now, so that no call waits for it, and that what can't be opened is told.
+        if manifest.http or self._observations is not None:
+            await anyio.to_thread.run_sync(_import_http)
+            _ = reach.http
+        if manifest.files != FilesRequirement() or self._observations is not None:
+            await anyio.to_thread.run_sync(lambda: reach.files)
+        return reach, given
+
+    def _http(self, admitted: AdmittedPlugin, secrets: Secrets, audit: PluginAudit) -> PluginHttp:
+        from .http_plugin import PluginHttp
+
+        return PluginHttp(
             admitted.manifest,
             admitted.policy,
             secrets,
@@ -104,49 +127,42 @@ class SharedReach:
             self._turns,
             self._observations,
         )
-        if admitted.manifest.http or self._observations is not None:
-            # Now, so that no call waits for it.
-            await anyio.to_thread.run_sync(_import_http)
-        return PluginReach(admitted, http, await self._files(admitted), secrets, audit), given
 
-    async def _files(self, admitted: AdmittedPlugin) -> PluginFiles:
+    def _files(self, admitted: AdmittedPlugin) -> PluginFiles:
         from ..policy import FolderQuota
-        from .files import DataFolders, PluginFiles, Removals
+        from .files import PluginFiles
 
-        if self._data_folders is None:
-            self._data_folders = DataFolders(self._settings.data_directory)
-        if self._removals is None:
-            self._removals = Removals()
-        name, asked, granted = (
-            admitted.manifest.name,
-            admitted.manifest.files,
-            admitted.policy.files,
-        )
+        asked, granted = admitted.manifest.files, admitted.policy.files
         note = None
         if self._observations is not None:
             asked = replace(asked, data=True, artifacts=True)
             everything = {"data": FolderQuota(), "artifacts": FolderQuota()}
             granted = granted.model_copy(update=everything)
             note = self._observations.note_root
-        return await anyio.to_thread.run_sync(
-            PluginFiles,
-            name,
-            asked,
-            granted,
-            self._data_folders,
-            self._artifacts(),
-            self._removals,
-            note,
-        )
+        folders, removals = self._of_files()
+        name = admitted.manifest.name
+        return PluginFiles(name, asked, granted, folders, self._artifacts(), removals, note)
+
+    def _of_files(self) -> tuple[DataFolders, Removals]:
+        """What the files of all plugins share, made for the first of them."""
+        from .files import DataFolders, Removals
+
+        with self._making:
+            if self._data_folders is None:
+                self._data_folders = DataFolders(self._settings.data_directory)
+            if self._removals is None:
+                self._removals = Removals()
+            return self._data_folders, self._removals
 
     def _artifacts(self) -> Path:
         if self._settings.artifacts_directory is not None:
             return self._settings.artifacts_directory
-        if self._scratch is None:
-            from tempfile import TemporaryDirectory
+        with self._making:
+            if self._scratch is None:
+                from tempfile import TemporaryDirectory
 
-            self._scratch = TemporaryDirectory(prefix="orchestrator-plugins-")
-        return Path(self._scratch.name)
+                self._scratch = TemporaryDirectory(prefix="orchestrator-plugins-")
+            return Path(self._scratch.name)
 
     async def _trusted(self) -> ssl.SSLContext:
         """The certificates of servers that plugins may trust, read when the first is needed. Raises

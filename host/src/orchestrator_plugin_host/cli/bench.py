@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
-from orchestrator_plugin_sdk import PluginType
 from orchestrator_plugin_sdk.contract import (
     EMBED_TEXTS,
     EXECUTE,
@@ -21,6 +20,7 @@ from orchestrator_plugin_sdk.contract import (
     QUERY,
     Operation,
 )
+from orchestrator_plugin_sdk.naming import PluginType
 from rich import box
 from rich.table import Table
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from orchestrator_plugin_sdk import to_document
+from orchestrator_plugin_sdk.codec import to_document
 
 from .. import build as builder
 from ..component_file import read_component

@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from orchestrator_plugin_sdk import (
-    LogEvent,
-    PluginContext,
-    PluginLogger,
-    StreamEnd,
-    StreamEvent,
-    StreamTextDelta,
-    StreamUsage,
-)
+from orchestrator_plugin_sdk.context import PluginContext
 from orchestrator_plugin_sdk.contract import KINDS, Operation
+from orchestrator_plugin_sdk.log import LogEvent, PluginLogger
+from orchestrator_plugin_sdk.provider import StreamEnd, StreamEvent, StreamTextDelta, StreamUsage
 
 from ..discovery import PluginSource
 from ..handles import HANDLES, LoadedPlugin

@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from orchestrator_plugin_sdk import (
-    PluginError,
-    PluginExport,
-    PluginManifest,
-    check_version,
-    to_document,
-    validate_manifest,
-)
+from orchestrator_plugin_sdk.codec import to_document
 from orchestrator_plugin_sdk.contract import KINDS
+from orchestrator_plugin_sdk.errors import PluginError
+from orchestrator_plugin_sdk.manifest import PluginManifest, check_version, validate_manifest
+from orchestrator_plugin_sdk.plugin import PluginExport
 from orchestrator_plugin_sdk.project import read_manifest
 from rich.table import Table
 from rich.text import Text

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from orchestrator_plugin_sdk import PluginCallError, PluginError, Vectors, to_document
+from orchestrator_plugin_sdk.codec import to_document
+from orchestrator_plugin_sdk.errors import PluginCallError, PluginError
+from orchestrator_plugin_sdk.vectors import Vectors
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from orchestrator_plugin_sdk import PluginContext, PluginExport, validate_manifest
+from orchestrator_plugin_sdk.context import PluginContext
 from orchestrator_plugin_sdk.contract import Operation
+from orchestrator_plugin_sdk.manifest import validate_manifest
+from orchestrator_plugin_sdk.plugin import PluginExport
 
 from ..capabilities.addresses import Network
 from ..capabilities.observing import Observations

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import orchestrator_plugin_sdk
-from orchestrator_plugin_sdk import load_project
-from orchestrator_plugin_sdk.project import read_manifest
+from orchestrator_plugin_sdk.project import load_project, read_manifest
 
 from ..discovery import PluginSource
 from ..errors import PluginNotFoundError

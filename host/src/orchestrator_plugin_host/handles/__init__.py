@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from orchestrator_plugin_sdk import PluginType
+from orchestrator_plugin_sdk.naming import PluginType
 
 from ._base import LoadedPlugin, PluginStream
 from .embedder import LoadedEmbedder

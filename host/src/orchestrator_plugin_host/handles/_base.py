@@ -5,36 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 from weakref import WeakSet
 
 import anyio
-from orchestrator_plugin_sdk import (
-    AbortSignal,
-    ErrorKind,
-    HealthCheckResult,
-    PluginCallError,
-    PluginContext,
-    PluginManifest,
-    PluginType,
-    SdkVersionRange,
-)
-from orchestrator_plugin_sdk.contract import (
-    HEALTH_CHECK,
-    Operation,
-)
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
-from ..admission import AdmittedPlugin
-from ..backends.base import Backend, Isolation
 from ..calls import Call
-from ..capabilities.reach import PluginReach
 from ..errors import (
     ConcurrencyLimitError,
     PluginClosedError,
     PluginError,
 )
 from ..limits import UNITS, Limits
-from ..settings import Tier
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.manifest import PluginManifest
+    from orchestrator_plugin_sdk.naming import PluginType
+    from orchestrator_plugin_sdk.plugin import HealthCheckResult
+    from orchestrator_plugin_sdk.version import SdkVersionRange
+
+    from ..admission import AdmittedPlugin
+    from ..backends.base import Backend, Isolation
+    from ..capabilities.reach import PluginReach
+    from ..settings import Tier
 
 T = TypeVar("T")
 
@@ -126,6 +121,7 @@ class LoadedPlugin:
         self._backend = backend
         self._context = context
         self._reach = reach
+        self._operations = {one.method: one for one in admitted.kind.operations}
         self._active = 0
         self._closed = False
         self._moved = anyio.Event()
@@ -169,7 +165,7 @@ class LoadedPlugin:
 
     async def health_check(self, context: PluginContext | None = None) -> HealthCheckResult:
         """Whether the plugin can work."""
-        return cast("HealthCheckResult", await self._call(HEALTH_CHECK, [], context))
+        return cast("HealthCheckResult", await self._call("health_check", [], context))
 
     async def shutdown(self) -> None:
         """Shuts the plugin down. Calls under way are waited for, open streams are closed, new
@@ -185,6 +181,8 @@ class LoadedPlugin:
                     if self._active:
                         self._moved = anyio.Event()
                         await self._moved.wait()
+                from orchestrator_plugin_sdk.context import AbortSignal
+
                 # Not even a caller who has aborted everything keeps it from shutting down.
                 context = self._context.with_(abort_signal=AbortSignal())
                 call = self._begun("shutdown", context)
@@ -262,17 +260,15 @@ class LoadedPlugin:
         if self._closed:
             self._moved.set()
 
-    def _arguments(self, operation: Operation, values: Sequence[Any]) -> list[Any]:
-        return self._backend.codecs[operation.method].validate_arguments(values)
+    def _arguments(self, method: str, values: Sequence[Any]) -> list[Any]:
+        return self._backend.codecs[method].validate_arguments(values)
 
-    async def _call(
-        self, operation: Operation, values: Sequence[Any], context: PluginContext | None
-    ) -> Any:
+    async def _call(self, method: str, values: Sequence[Any], context: PluginContext | None) -> Any:
         self._enter()
         try:
-            arguments = self._arguments(operation, values)
-            call = self._begun(operation.method, context)
+            arguments = self._arguments(method, values)
+            call = self._begun(method, context)
             async with Ending(call):
-                return await self._backend.call(operation, arguments, call)
+                return await self._backend.call(self._operations[method], arguments, call)
         finally:
             self._leave()

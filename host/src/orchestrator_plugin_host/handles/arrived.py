@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import (
+from orchestrator_plugin_sdk.provider import (
     FinishReason,
     ModelResponse,
     StreamEnd,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from orchestrator_plugin_sdk import (
-    PluginContext,
-    PluginType,
-    Vectors,
-)
-from orchestrator_plugin_sdk.contract import (
-    DIMS,
-    EMBED_TEXTS,
-)
+from orchestrator_plugin_sdk.naming import PluginType
 
 from ..errors import (
     PluginOutputError,
 )
 from ._base import LoadedPlugin, listed
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.vectors import Vectors
 
 
 class LoadedEmbedder(LoadedPlugin):
@@ -30,7 +27,7 @@ class LoadedEmbedder(LoadedPlugin):
         return self._dims
 
     async def _learn(self) -> None:
-        self._dims: int = await self._call(DIMS, [], None)
+        self._dims: int = await self._call("dims", [], None)
         if not self._dims:
             raise PluginOutputError(
                 f"plugin {self.name!r} says that its vectors have no components: dims must be 1 "
@@ -42,7 +39,7 @@ class LoadedEmbedder(LoadedPlugin):
     ) -> Vectors:
         """One vector a text: float32 `[len(texts), dims]`."""
         asked = listed(texts)
-        vectors: Vectors = await self._call(EMBED_TEXTS, [asked], context)
+        vectors: Vectors = await self._call("embed_texts", [asked], context)
         if len(vectors) != len(asked) or (asked and vectors.dims != self._dims):
             raise PluginOutputError(
                 f"plugin {self.name!r} answered {len(asked)} texts with {len(vectors)} vectors of "

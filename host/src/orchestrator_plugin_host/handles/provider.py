@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator_plugin_sdk import (
-    ModelRequest,
-    ModelResponse,
-    PluginContext,
-    PluginType,
-    ProviderCapabilities,
-    StreamEvent,
-)
-from orchestrator_plugin_sdk.contract import (
-    CAPABILITIES,
-    GENERATE,
-    STREAM,
-)
+from orchestrator_plugin_sdk.naming import PluginType
 
 from ..errors import DeadlineExceededError, PluginClosedError
 from ._base import Ending, LoadedPlugin, PluginStream
-from .arrived import Arrived
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.provider import (
+        ModelRequest,
+        ModelResponse,
+        ProviderCapabilities,
+        StreamEvent,
+    )
+
+    from .arrived import Arrived
 
 
-class ResponseStream(PluginStream[StreamEvent]):
+class ResponseStream(PluginStream["StreamEvent"]):
     """The events of a streamed answer, and what they make together."""
 
     def __init__(
@@ -52,13 +50,13 @@ class LoadedProvider(LoadedPlugin):
         return self._capabilities
 
     async def _learn(self) -> None:
-        self._capabilities: ProviderCapabilities = await self._call(CAPABILITIES, [], None)
+        self._capabilities: ProviderCapabilities = await self._call("capabilities", [], None)
 
     async def generate(
         self, request: ModelRequest | Mapping[str, Any], context: PluginContext | None = None
     ) -> ModelResponse:
         """One whole answer. `request` may be a mapping with the same keys."""
-        return cast("ModelResponse", await self._call(GENERATE, [request], context))
+        return cast("ModelResponse", await self._call("generate", [request], context))
 
     def stream(
         self, request: ModelRequest | Mapping[str, Any], context: PluginContext | None = None
@@ -68,6 +66,8 @@ class LoadedProvider(LoadedPlugin):
         Besides what every call may raise: `FirstEventTimeoutError`, `IdleTimeoutError` and
         `StreamLimitError`. What had arrived by then is in the stream's `response`.
         """
+        from .arrived import Arrived  # whoever streams nothing does without what it imports
+
         arrived = Arrived(self.limits.document_out_bytes)
         stream = ResponseStream(self.name, self._stream(request, context, arrived), arrived)
         self._streams.add(stream)
@@ -81,11 +81,12 @@ class LoadedProvider(LoadedPlugin):
     ) -> AsyncGenerator[StreamEvent, None]:
         self._enter()
         try:
-            arguments = self._arguments(STREAM, [request])
-            call = self._begun(STREAM.method, context)
+            arguments = self._arguments("stream", [request])
+            call = self._begun("stream", context)
             call.begin_step("first_event_ms")
             try:
-                async with Ending(call), self._backend.stream(STREAM, arguments, call) as events:
+                streaming = self._backend.stream(self._operations["stream"], arguments, call)
+                async with Ending(call), streaming as events:
                     async for event in events:
                         call.count_stream_event()
                         arrived.add(event)

@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator_plugin_sdk import (
-    Artifact,
-    PluginCallError,
-    PluginContext,
-    PluginType,
-    ToolPolicy,
-    ToolRunRequest,
-    ToolRunResult,
-)
-from orchestrator_plugin_sdk.contract import (
-    EXECUTE,
-    IS_ALLOWED,
-)
+from orchestrator_plugin_sdk.errors import PluginCallError
+from orchestrator_plugin_sdk.naming import PluginType
 
-from ..calls import Call
 from ..errors import DeadlineExceededError, PluginInputError, PluginOutputError
 from ..limits import UNITS
 from ._base import Ending, LoadedPlugin
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.tool_executor import (
+        ToolPolicy,
+        ToolRunRequest,
+        ToolRunResult,
+    )
+
+    from ..calls import Call
 
 
 class LoadedToolExecutor(LoadedPlugin):
@@ -46,7 +44,7 @@ class LoadedToolExecutor(LoadedPlugin):
         """
         self._enter()
         try:
-            arguments = self._arguments(EXECUTE, [request, policy])
+            arguments = self._arguments("execute", [request, policy])
             timeout = self._timeout(*arguments)
             try:
                 return await self._run(arguments, context, timeout)
@@ -73,7 +71,7 @@ class LoadedToolExecutor(LoadedPlugin):
         for timeout in timeouts:
             if timeout < 1:
                 raise PluginInputError(
-                    f"{EXECUTE.method} of plugin {self.name!r}: timeout_ms: expected 1 or more, "
+                    f"execute of plugin {self.name!r}: timeout_ms: expected 1 or more, "
                     f"got {timeout}"
                 )
         shortest = min(timeouts, default=self.limits.deadline_ms)
@@ -85,12 +83,13 @@ class LoadedToolExecutor(LoadedPlugin):
         limits = self.limits
         if timeout is not None:
             limits = limits.model_copy(update={"deadline_ms": timeout})
-        call = self._begun(EXECUTE.method, context, limits)
+        call = self._begun("execute", context, limits)
         async with Ending(call):
             return await self._executed(arguments, call)
 
     async def _executed(self, arguments: list[Any], call: Call) -> ToolRunResult:
-        result: ToolRunResult = await self._backend.call(EXECUTE, arguments, call)
+        operation = self._operations["execute"]
+        result: ToolRunResult = await self._backend.call(operation, arguments, call)
         if result.artifacts or (result.stdout_path, result.stderr_path) != (None, None):
             with call.scope():
                 result = await _on_host(result, call)
@@ -103,12 +102,14 @@ class LoadedToolExecutor(LoadedPlugin):
         context: PluginContext | None = None,
     ) -> bool:
         """Whether `execute` would run this command under this policy, without running it."""
-        return cast("bool", await self._call(IS_ALLOWED, [command, policy], context))
+        return cast("bool", await self._call("is_allowed", [command, policy], context))
 
 
 async def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
     """The result with the paths of the host's in the place of the plugin's. Raises
     `PluginOutputError` for one that is no file of this call's."""
+
+    from orchestrator_plugin_sdk.tool_executor import Artifact
 
     async def checked(what: str, paths: Sequence[str]) -> Sequence[tuple[Path, int]]:
         if not paths:
@@ -117,8 +118,7 @@ async def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
             return await call.reach.files.host_paths(paths)
         except PluginCallError as error:
             raise PluginOutputError(
-                f"plugin {call.plugin!r} answered {EXECUTE.method} with {what} that is none: "
-                f"{error.message}"
+                f"plugin {call.plugin!r} answered execute with {what} that is none: {error.message}"
             ) from None
 
     async def output(what: str, path: str | None) -> str | None:

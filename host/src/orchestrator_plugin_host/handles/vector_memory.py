@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator_plugin_sdk import (
-    PluginContext,
-    PluginType,
-    VectorBackendInfo,
-    VectorItem,
-    VectorLike,
-    VectorQueryFilter,
-    VectorQueryResult,
-)
-from orchestrator_plugin_sdk.contract import (
-    DELETE_BY_IDS,
-    INFO,
-    QUERY,
-    UPSERT,
-    WIPE_REPO,
-)
+from orchestrator_plugin_sdk.naming import PluginType
 
 from ..errors import (
     PluginInputError,
     PluginOutputError,
 )
 from ._base import LoadedPlugin, listed
+
+if TYPE_CHECKING:
+    from orchestrator_plugin_sdk.context import PluginContext
+    from orchestrator_plugin_sdk.vector_memory import (
+        VectorBackendInfo,
+        VectorItem,
+        VectorQueryFilter,
+        VectorQueryResult,
+    )
+    from orchestrator_plugin_sdk.vectors import VectorLike
 
 
 class LoadedVectorMemoryBackend(LoadedPlugin):
@@ -41,7 +36,7 @@ class LoadedVectorMemoryBackend(LoadedPlugin):
         context: PluginContext | None = None,
     ) -> None:
         """Adds items, or replaces those whose id is there already. All or none."""
-        await self._call(UPSERT, [repo_id, listed(items)], context)
+        await self._call("upsert", [repo_id, listed(items)], context)
 
     async def query(
         self,
@@ -55,7 +50,7 @@ class LoadedVectorMemoryBackend(LoadedPlugin):
         if isinstance(top_k, int) and top_k < 1:
             raise PluginInputError(f"query of plugin {self.name!r}: top_k must be 1 or more")
         found: tuple[VectorQueryResult, ...] = await self._call(
-            QUERY, [repo_id, vector, top_k, filter], context
+            "query", [repo_id, vector, top_k, filter], context
         )
         if len(found) > top_k:
             raise PluginOutputError(
@@ -67,12 +62,12 @@ class LoadedVectorMemoryBackend(LoadedPlugin):
         self, repo_id: str, ids: Iterable[str], context: PluginContext | None = None
     ) -> None:
         """Removes items. Ids that are not there are no error."""
-        await self._call(DELETE_BY_IDS, [repo_id, listed(ids)], context)
+        await self._call("delete_by_ids", [repo_id, listed(ids)], context)
 
     async def wipe_repo(self, repo_id: str, context: PluginContext | None = None) -> None:
         """Removes everything of one repository."""
-        await self._call(WIPE_REPO, [repo_id], context)
+        await self._call("wipe_repo", [repo_id], context)
 
     async def info(self, context: PluginContext | None = None) -> VectorBackendInfo:
         """What this store is."""
-        return cast("VectorBackendInfo", await self._call(INFO, [], context))
+        return cast("VectorBackendInfo", await self._call("info", [], context))

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import wasmtime
-from orchestrator_plugin_sdk import PluginManifest, PluginType, from_document
+from orchestrator_plugin_sdk.manifest import PluginManifest
+from orchestrator_plugin_sdk.naming import PluginType
+from orchestrator_plugin_sdk.schema import from_document
 
 from ..component_file import with_manifest
 from .cases import CORPUS, Case, CaseError

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from orchestrator_plugin_sdk import PluginType
+from orchestrator_plugin_sdk.naming import PluginType
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..limits import MIB, Limits, Positive

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from orchestrator_plugin_sdk import PluginError
+from orchestrator_plugin_sdk.errors import PluginError
 
 from ..handles import LoadedPlugin, LoadedProvider
 from ..host import PluginHost

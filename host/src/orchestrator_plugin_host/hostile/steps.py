@@ -9,7 +9,8 @@ from contextlib import aclosing
 from typing import Any, Final
 
 import anyio
-from orchestrator_plugin_sdk import PluginError, to_document
+from orchestrator_plugin_sdk.codec import to_document
+from orchestrator_plugin_sdk.errors import PluginError
 
 from ..handles import LoadedPlugin
 from .cases import Expected, Step

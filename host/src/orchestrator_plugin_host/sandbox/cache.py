@@ -4,7 +4,8 @@ What is stored is native code that will run with every right of this process, so
 if this cache wrote it. Each file is `HMAC-SHA256 (32 bytes) | code`, the HMAC over the file's own
 name and the code, keyed by a random secret that only this user can read. The name is a hash of the
 component, the wasmtime version and the engine's settings, so nothing stale is ever found. Bytes
-are checked in memory and loaded from there: what was checked is what runs.
+are checked on their way into memory that is sealed then, and loaded from there: what was checked
+is what runs.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ import secrets
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from ..errors import CacheError
+from .code import Code
 
 _KEY_NAME = "secret.key"
 _KEY_SIZE = 32
 _MAC_SIZE = 32
+_PIECE = 1024 * 1024
+"""Bytes that are read at once: few, so that they are still in the processor's cache when they are
+hashed and copied; not so few that a thread which computes meanwhile is waited for all the time."""
 _SUFFIX = ".cwasm"
 _TEMPORARY = ".writing-"
 _TEMPORARY_SECONDS = 3600.0
@@ -110,24 +117,24 @@ class ComponentCache:
         name = hashlib.sha256(f"{digest} {fingerprint}".encode()).hexdigest()
         return self.directory / f"{name}{_SUFFIX}"
 
-    def _mac(self, path: Path, code: bytes | bytearray) -> bytes:
-        mac = hmac.new(self._key, path.name.encode() + b" ", "sha256")
-        mac.update(code)  # by itself: it may be large, and is not copied
-        return mac.digest()
+    def _mac(self, path: Path) -> hmac.HMAC:
+        """The HMAC of the file with this name, to be updated with the code."""
+        return hmac.new(self._key, path.name.encode() + b" ", "sha256")
 
-    def get(self, digest: str, fingerprint: str) -> bytes | None:
+    def get(self, digest: str, fingerprint: str) -> Code | None:
         """The compiled code of a component, proven to be this cache's own; none if there is none.
 
         A file that isn't what it should be is deleted.
         """
         path = self._path(digest, fingerprint)
+        mac = self._mac(path)
         try:
-            with path.open("rb") as file:
-                mac = file.read(_MAC_SIZE)
-                code = file.read()
+            with path.open("rb", buffering=0) as file:
+                expected = file.read(_MAC_SIZE)
+                code = Code.gathered(_hashed(file, mac))
         except OSError:
             return None
-        if not hmac.compare_digest(mac, self._mac(path, code)):
+        if not hmac.compare_digest(expected, mac.digest()):
             with contextlib.suppress(OSError):  # a disk that can only be read
                 path.unlink()
             return None
@@ -141,8 +148,10 @@ class ComponentCache:
         A cache that can't be written (a full disk) is no error.
         """
         path = self._path(digest, fingerprint)
+        mac = self._mac(path)
+        mac.update(code)
         with contextlib.suppress(OSError):
-            temporary = self._write_temporary(self._mac(path, code), code)
+            temporary = self._write_temporary(mac.digest(), code)
             try:
                 temporary.replace(path)
             finally:
@@ -186,3 +195,11 @@ class ComponentCache:
         for left_over in self._files(f"{_TEMPORARY}*"):
             left_over.unlink(missing_ok=True)
         return freed
+
+
+def _hashed(file: FileIO, mac: hmac.HMAC) -> Iterator[memoryview]:
+    """The rest of a file in pieces, each put into `mac` first, and overwritten by the next one."""
+    piece = memoryview(bytearray(_PIECE))
+    while size := file.readinto(piece):
+        mac.update(piece[:size])
+        yield piece[:size]

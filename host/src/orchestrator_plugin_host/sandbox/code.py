@@ -1,58 +1,82 @@
-"""Compiled code, kept for worker processes to map."""
+"""Compiled code, kept where nothing can change it, for whoever runs it to map."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-
-from ..wit import World
-from .worker.spawn import Worker
+from collections.abc import Iterable
+from typing import Self
 
 
-@dataclass
-class StoredCode:
-    """A component's compiled code, for workers to map. The file is gone once this is."""
+class Code:
+    """Compiled code in a sealed file of memory, or, where the system gives none, as bytes.
 
-    world: World
-    wasi: frozenset[str]
-    memories: int
-    code: bytes | bytearray = field(repr=False)
-    _descriptor: int | None = field(default=None, init=False)
+    What was authenticated is what runs. The file is gone once this is, and once nobody has mapped
+    it any more.
+    """
 
-    def __post_init__(self) -> None:
-        if not hasattr(os, "memfd_create"):
-            return
+    def __init__(self, data: bytes | bytearray = b"", descriptor: int | None = None) -> None:
+        """Either `data`, or the `descriptor` of a sealed file, which is this object's then."""
+        self._data = data
+        self.descriptor = descriptor
+
+    @classmethod
+    def gathered(cls, pieces: Iterable[bytes | bytearray | memoryview]) -> Self:
+        """Code that comes in pieces, each of which is gone when the next one comes.
+
+        Raises `OSError` if there is no room.
+        """
+        descriptor = _memory_file()
+        if descriptor is None:
+            whole = bytearray()
+            for piece in pieces:
+                whole += piece
+            return cls(whole)
         try:
-            # Sealed: what was authenticated is what runs.
-            descriptor = os.memfd_create("plugin-code", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        except OSError:  # no descriptor is left, or the system forbids it: workers are sent it
-            return
-        try:
-            with open(descriptor, "wb", closefd=False) as file:
-                file.write(self.code)
+            with open(descriptor, "wb", buffering=0, closefd=False) as file:
+                for piece in pieces:
+                    left = memoryview(piece)
+                    while left:
+                        left = left[file.write(left) :]
             _seal(descriptor)
-        except OSError:
-            os.close(descriptor)
-            return
         except BaseException:
             os.close(descriptor)
             raise
-        self._descriptor = descriptor
-        self.code = b""
+        return cls(descriptor=descriptor)
 
-    def worker(self) -> Worker:
-        """A new worker, that has the code's file. Raises `WorkerGoneError`."""
-        return Worker(self._descriptor)
+    @classmethod
+    def of(cls, data: bytes | bytearray) -> Self:
+        """Code that is there already."""
+        try:
+            return cls.gathered([data])
+        except OSError:
+            return cls(data)
 
     @property
-    def mapped(self) -> bool:
-        """Whether workers have the code as a file, or must be sent it."""
-        return self._descriptor is not None
+    def path(self) -> str | None:
+        """The path that this process may map the file by; none if there is no file."""
+        return None if self.descriptor is None else f"/proc/self/fd/{self.descriptor}"
+
+    def read(self) -> bytes | bytearray:
+        """The code, copied if it is in a file. Raises `OSError`."""
+        if self.descriptor is None:
+            return self._data
+        return os.pread(self.descriptor, os.fstat(self.descriptor).st_size, 0)
 
     def __del__(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+
+def _memory_file() -> int | None:
+    """A file of memory that can be sealed; none if no descriptor is left, or the system forbids
+    it."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    try:
+        return os.memfd_create("plugin-code", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    except OSError:
+        return None
 
 
 def _seal(descriptor: int) -> None:

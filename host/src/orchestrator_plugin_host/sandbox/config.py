@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from wasmtime import Config, Engine
-
-from . import _capi
+if TYPE_CHECKING:
+    from wasmtime import Engine
 
 MAX_WASM_STACK: Final = 512 * 1024
 """Bytes of stack that a guest may use."""
@@ -48,6 +47,10 @@ def make_engine(*, compiles_in_parallel: bool = False) -> Engine:
 
     Raises `RuntimeError` if this wasmtime is not the one that the host was built for.
     """
+    from wasmtime import Config, Engine  # here, since what else is in this module needs no wasmtime
+
+    from . import _capi
+
     _capi.check_layout()
     config = Config()
     for name, value in SETTINGS.items():

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import anyio
-from orchestrator_plugin_sdk import DocumentError, PluginCallError, pack, to_document
+from orchestrator_plugin_sdk.codec import pack, to_document
+from orchestrator_plugin_sdk.errors import DocumentError, PluginCallError
 from orchestrator_plugin_sdk.http import HttpRequest
 
 from ..calls import Call

@@ -3,60 +3,28 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from ..calls import Call
 from ..component_file import ComponentFile
 from ..errors import InvalidComponentError
 from ..limits import Limits
 from ..settings import Tier
 from ..wit import World
-from . import _capi
 from .cache import ComponentCache
-from .code import StoredCode
+from .code import Code
 from .compiler import compile_component, type_error
 from .fingerprint import fingerprint
-from .guest import LoadedComponent
-from .inprocess import InProcessInstance, Sandbox
-from .instance import Instance, InstanceSource
-from .sources import WorkerSource
-from .typecheck import ComponentTypeError, check_component
+
+if TYPE_CHECKING:
+    from .inprocess import Sandbox
+    from .templates import Template
 
 _RECENT: Final = 8
 """Components kept in memory for the next who loads them."""
-
-
-class Template(ABC):
-    """What instances of one component are made of, in one tier. Shared by its plugins."""
-
-    @abstractmethod
-    def source(self) -> InstanceSource:
-        """Makes instances for one plugin."""
-
-
-class _InProcessTemplate(Template, InstanceSource):
-    def __init__(self, sandbox: Sandbox, loaded: LoadedComponent) -> None:
-        self._sandbox = sandbox
-        self._loaded = loaded
-
-    def source(self) -> InstanceSource:
-        return self
-
-    async def instance(self, call: Call) -> Instance:
-        return await InProcessInstance.made(self._sandbox, self._loaded, call)
-
-
-class _ProcessTemplate(Template):
-    def __init__(self, sandbox: Sandbox, stored: StoredCode) -> None:
-        self._sandbox = sandbox
-        self._stored = stored
-
-    def source(self) -> InstanceSource:
-        return WorkerSource(self._stored, self._sandbox.computing)
 
 
 class ComponentLoader:
@@ -65,8 +33,9 @@ class ComponentLoader:
     What is loaded stays in memory as long as a plugin that was made of it, the last few longer.
     """
 
-    def __init__(self, sandbox: Sandbox, directory: Path, cache_bytes: int) -> None:
-        """`cache_bytes` is what `directory` may grow to. Raises `CacheError`."""
+    def __init__(self, sandbox: Callable[[], Sandbox], directory: Path, cache_bytes: int) -> None:
+        """`sandbox` gives the host's, which may take its time; `cache_bytes` is what `directory`
+        may grow to. Raises `CacheError`."""
         self._sandbox = sandbox
         self._cache = ComponentCache(directory, cache_bytes)
         self._fingerprint = fingerprint()
@@ -111,34 +80,35 @@ class ComponentLoader:
         tier: Tier,
         given_up: threading.Event,
     ) -> Template:
-        code: bytes | bytearray | None = self._cache.get(file.digest, self._fingerprint)
-        component = None
-        if code is not None and tier == "in-process":
-            component = self._deserialized(code)  # none if not of this engine after all
-        if code is None or (component is None and tier == "in-process"):
-            code = compile_component(plugin, file, world, wasi, limits, given_up)
-            self._cache.put(file.digest, self._fingerprint, code)
-        if tier == "process":
-            return _ProcessTemplate(
-                self._sandbox, StoredCode(world, wasi, file.contents.memories, code)
-            )
-        component = component or self._deserialized(code)
-        if component is None:
-            raise InvalidComponentError(f"plugin {plugin!r} was compiled for another engine")
-        try:
-            check_component(self._sandbox.engine, component, world, wasi)
-        except ComponentTypeError as error:
-            raise type_error(plugin, world, str(error)) from None
-        loaded = LoadedComponent.of(
-            component, world, memories=file.contents.memories, wasi=bool(wasi)
-        )
-        return _InProcessTemplate(self._sandbox, loaded)
+        code = self._cache.get(file.digest, self._fingerprint)
+        # Here, so that wasmtime may be loaded while code is read.
+        from .templates import InProcessTemplate, ProcessTemplate
+        from .typecheck import ComponentTypeError
 
-    def _deserialized(self, code: bytes | bytearray) -> Any:
-        try:
-            return _capi.deserialize_component(self._sandbox.engine, code)
-        except _capi.CapiError:
-            return None
+        memories = file.contents.memories
+        sandbox = self._sandbox()
+
+        def in_process(code: Code) -> Template | None:
+            try:
+                return InProcessTemplate.of(sandbox, code, world, wasi, memories)
+            except ComponentTypeError as error:
+                raise type_error(plugin, world, str(error)) from None
+
+        made = None
+        if code is not None and tier == "in-process":
+            made = in_process(code)  # none if not of this engine after all
+        if code is None or (made is None and tier == "in-process"):
+            compiled = compile_component(plugin, file, world, wasi, limits, given_up)
+            self._cache.put(file.digest, self._fingerprint, compiled)
+            code = Code.of(compiled)
+        if tier == "process":
+            from .workers import StoredCode
+
+            return ProcessTemplate(sandbox, StoredCode(world, wasi, memories, code))
+        made = made or in_process(code)
+        if made is None:
+            raise InvalidComponentError(f"plugin {plugin!r} was compiled for another engine")
+        return made
 
 
 class _Lock:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from orchestrator_plugin_sdk import DocumentError, PayloadEncoding, PluginCallError
+from orchestrator_plugin_sdk.errors import DocumentError, PluginCallError
+from orchestrator_plugin_sdk.payload import PayloadEncoding
 
 from ..payload_text import Payload, document_of, payload_for
 from ..pieces import at_once, in_turns

@@ -8,11 +8,10 @@ from typing import Final
 from ..calls import Call
 from ..errors import PluginError
 from ..limits import Limits
-from .code import StoredCode
 from .computing import Computing
 from .instance import Instance, InstanceSource
 from .processes import ProcessInstance
-from .workers import ReadyWorker
+from .workers import ReadyWorker, StoredCode
 
 _KEPT: Final = 4
 """Workers of a plugin that are kept without a guest."""

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Final
 
 from ..errors import WorkerLostError
 from ..limits import Limits
-from .code import StoredCode
+from ..wit import World
+from .code import Code
 from .worker.channel import ChannelClosedError
 from .worker.conversation import Conversation
-from .worker.spawn import WorkerGoneError
+from .worker.spawn import Worker, WorkerGoneError
 
 _WORKER_BYTES: Final = 256 * 1024 * 1024
 """Data that a worker may hold besides its guest's memories and the documents on their way."""
 START_SECONDS: Final = 60.0
 """How long a worker may take to be ready, on however busy a machine: it runs nothing of its guest's
 before. One that takes longer hangs, and is not kept for the next call to wait for."""
+
+
+@dataclass
+class StoredCode:
+    """A component's compiled code, for worker processes."""
+
+    world: World
+    wasi: frozenset[str]
+    memories: int
+    code: Code = field(repr=False)
+
+    def worker(self) -> Worker:
+        """A new worker, that has the code's file. Raises `WorkerGoneError`."""
+        return Worker(self.code.descriptor)
 
 
 class ReadyWorker:
@@ -44,8 +60,9 @@ class ReadyWorker:
             run = ["run", stored.world.name, sorted(stored.wasi), stored.memories, memory]
             try:
                 self.conversation.send(run)
-                if not stored.mapped:
-                    self.conversation.send(["code", len(stored.code)], stored.code)
+                if stored.code.descriptor is None:
+                    code = stored.code.read()
+                    self.conversation.send(["code", len(code)], code)
             except ChannelClosedError as error:
                 raise self.worker.ended(str(error)) from None
             except BaseException:

@@ -20,6 +20,7 @@ from wit_world.imports import http as host_http
 from wit_world.imports import log as host_log
 from wit_world.imports import types as wit
 
+from .. import public  # noqa: F401  # what a plugin may name later is there when it is built
 from ..answers import outgoing
 from ..codec import pack, to_document
 from ..context import AbortSignal, CallContext, PluginContext
@@ -28,7 +29,7 @@ from ..errors import DocumentError, ErrorKind, PluginCallError
 from ..files import FileInfo, Files
 from ..http import Http, HttpHead, HttpRequest
 from ..log import LogEvent, LogLevel, PluginLogger, log_document
-from ..manifest import PluginType
+from ..naming import PluginType
 from ..plugin import Plugin
 from ..schema import from_document
 from . import _environment

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import MethodType
 from typing import Any
 
-import orchestrator_plugin_sdk
+import orchestrator_plugin_sdk.public
 from orchestrator_plugin_sdk import (
     EmbedderPlugin,
     HealthCheckResult,
@@ -27,7 +27,7 @@ from orchestrator_plugin_sdk import (
 )
 
 NAMES = {
-    **vars(orchestrator_plugin_sdk),
+    **vars(orchestrator_plugin_sdk.public),
     **{module.__name__: module for module in (array, datetime, random, secrets, time, uuid)},
 }
 """What the source of a method may use."""

@@ -8,8 +8,9 @@ import sys
 from typing import Any
 
 import pytest
-from orchestrator_plugin_host.sandbox.code import StoredCode
+from orchestrator_plugin_host.sandbox.code import Code
 from orchestrator_plugin_host.sandbox.worker.spawn import Worker, WorkerGoneError
+from orchestrator_plugin_host.sandbox.workers import StoredCode
 from orchestrator_plugin_host.wit import World
 
 
@@ -26,6 +27,6 @@ def test_no_channel_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="memory files are Linux's")
 def test_code_is_sent_where_no_memory_file_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "memfd_create", none_left)
-    stored = StoredCode(World("empty", {}, {}), frozenset(), 1, b"code")
-    assert not stored.mapped
-    assert stored.code == b"code"
+    stored = StoredCode(World("empty", {}, {}), frozenset(), 1, Code.of(b"code"))
+    assert stored.code.descriptor is None
+    assert stored.code.read() == b"code"

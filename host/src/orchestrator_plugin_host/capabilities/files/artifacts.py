@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
 from .data import private_folder
 from .removals import Removals

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from orchestrator_plugin_sdk import pack
+from orchestrator_plugin_sdk.codec import pack
 from orchestrator_plugin_sdk.files import FileInfo
 
 from .plugin import OpenFiles

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator_plugin_sdk import ErrorKind, FilesRequirement, PluginCallError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
+from orchestrator_plugin_sdk.manifest import FilesRequirement
 
 from ...policy import FilesGrant, FolderQuota
 from .paths import PluginPath, Root

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
 Root = Literal["data", "artifacts", "folders"]
 ROOTS: Final[tuple[Root, ...]] = ("data", "artifacts", "folders")

@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from orchestrator_plugin_sdk import ErrorKind, FilesRequirement, PluginCallError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.files import FileInfo
+from orchestrator_plugin_sdk.manifest import FilesRequirement
 
 from ...errors import FilesError
 from ...policy import FilesGrant

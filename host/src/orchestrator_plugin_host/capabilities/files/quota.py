@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator_plugin_sdk import ErrorKind, PluginCallError
+from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
 from ...policy import FolderQuota
 

@@ -9,20 +9,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Final, TypeVar
 
-from orchestrator_plugin_sdk import (
-    FieldCondition,
-    ModelRequest,
-    StreamTextDelta,
-    ToolPolicy,
-    ToolRunRequest,
-    ToolRunResult,
-    Vector,
-    VectorItem,
-    VectorQueryFilter,
-    Vectors,
-    to_document,
-)
-from orchestrator_plugin_sdk import Message as ChatMessage
+from orchestrator_plugin_sdk.codec import to_document
+from orchestrator_plugin_sdk.provider import Message as ChatMessage
+from orchestrator_plugin_sdk.provider import ModelRequest, StreamTextDelta
+from orchestrator_plugin_sdk.tool_executor import ToolPolicy, ToolRunRequest, ToolRunResult
+from orchestrator_plugin_sdk.vector_memory import FieldCondition, VectorItem, VectorQueryFilter
+from orchestrator_plugin_sdk.vectors import Vector, Vectors
 
 from ...errors import PluginError
 from ...handles import (

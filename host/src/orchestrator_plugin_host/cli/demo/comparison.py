@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from orchestrator_plugin_sdk import Vectors, load_project
+from orchestrator_plugin_sdk.project import load_project
+from orchestrator_plugin_sdk.vectors import Vectors
 
 from ...host import PluginHost
 from ...settings import HostSettings

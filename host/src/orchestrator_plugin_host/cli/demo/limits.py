@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestrator_plugin_sdk import PluginError, ToolPolicy, ToolRunRequest
+from orchestrator_plugin_sdk.errors import PluginError
+from orchestrator_plugin_sdk.tool_executor import ToolPolicy, ToolRunRequest
 
 from ...errors import (
     DeadlineExceededError,
