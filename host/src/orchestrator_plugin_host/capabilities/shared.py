@@ -98,7 +98,6 @@ class SharedReach:
             source.digest if isinstance(source, ComponentFile) else None,
             self._audit,
         )
-        manifest = admitted.manifest
         reach = PluginReach(
             admitted,
             lambda: self._http(admitted, secrets, audit),
@@ -106,12 +105,15 @@ class SharedReach:
             secrets,
             audit,
         )
-        # Now, so that no call waits for it, and that what can't be opened is told.
-        if manifest.http or self._observations is not None:
+        # Now, so that no call waits for it, and that what can't be opened is told. Native plugins
+        # have a context with all of it.
+        native = not isinstance(source, ComponentFile)
+        observed = self._observations is not None
+        if admitted.manifest.http or observed:
             await anyio.to_thread.run_sync(_import_http)
             _ = reach.http
-        if manifest.files != FilesRequirement() or self._observations is not None:
-            await anyio.to_thread.run_sync(lambda: reach.files)
+        if native or observed or admitted.manifest.files != FilesRequirement():
+            await anyio.to_thread.run_sync(lambda: (reach.files, reach.http))
         return reach, given
 
     def _http(self, admitted: AdmittedPlugin, secrets: Secrets, audit: PluginAudit) -> PluginHttp:
