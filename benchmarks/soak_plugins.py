@@ -31,7 +31,12 @@ _NEXT: Final = "[method]event-stream.next"
 _SMALL: Final = Limits(memory_bytes=32 * 1024 * 1024)
 """Limits with which a guest may run on the event loop: those of others run in threads."""
 
-GUESTS: Final[dict[str, tuple[Guest, Limits]]] = {
+_AROUND: Final = """(if (i32.gt_u (global.get $top) (i32.const 131072))
+  (then (global.set $top (i32.const 65536))))"""
+"""What a guest's allocator begins with, which frees nothing else: or an instance that lives long
+would take more memory with each call."""
+
+_GUESTS: Final[dict[str, tuple[Guest, Limits]]] = {
     **{str(kind): (Guest(kind), Limits()) for kind in PluginType},
     "small": (Guest(), _SMALL),
     "stream": (
@@ -90,6 +95,9 @@ GUESTS: Final[dict[str, tuple[Guest, Limits]]] = {
         Guest(functions={"generate": f"(call $ok_bytes (i32.const {DATA}) (i32.const 4))"}),
         Limits(),
     ),
+}
+GUESTS: Final = {
+    name: (guest.but(realloc=_AROUND), limits) for name, (guest, limits) in _GUESTS.items()
 }
 """The plugins, and the limits that each is loaded with."""
 
