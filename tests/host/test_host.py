@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,22 @@ async def test_loading_twice_gives_two_plugins(host: PluginHost, file: Path) -> 
     with pytest.raises(PluginClosedError, match="'wat-guest' has been shut down"):
         await first.health_check()
     assert (await second.health_check()).healthy
+
+
+@pytest.mark.parametrize("tier", ["in-process", "process"])
+async def test_a_loaded_plugin_does_not_keep_its_file(
+    host: PluginHost, file: Path, tier: Tier
+) -> None:
+    loaded = [await host.load(file, tier=tier) for _ in range(3)]
+    whole = file.read_bytes()
+    copies = {
+        id(held)
+        for one in gc.get_objects()
+        for held in gc.get_referents(one)
+        if type(held) is bytes and held == whole and held is not whole
+    }
+    assert not copies
+    assert len(loaded) == 3
 
 
 async def test_loading_many_at_once(host: PluginHost, file: Path) -> None:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     import ssl
     from tempfile import TemporaryDirectory
 
+    from orchestrator_plugin_sdk.manifest import PluginManifest
+
     from ..admission import AdmittedPlugin
     from ..audit import AuditLog, PluginAudit
+    from ..policy import Policy
     from ..settings import HostSettings
     from .files import DataFolders, PluginFiles, Removals
     from .http_plugin import PluginHttp
@@ -93,15 +96,16 @@ class SharedReach:
             bind, admitted.manifest, admitted.policy, config
         )
         source = admitted.source
+        manifest, policy = admitted.manifest, admitted.policy  # what is kept: not the file's bytes
         audit = PluginAudit(
-            admitted.manifest.name,
+            manifest.name,
             source.digest if isinstance(source, ComponentFile) else None,
             self._audit,
         )
         reach = PluginReach(
             admitted,
-            lambda: self._http(admitted, secrets, audit),
-            lambda: self._files(admitted),
+            lambda: self._http(manifest, policy, secrets, audit),
+            lambda: self._files(manifest, policy),
             secrets,
             audit,
         )
@@ -116,12 +120,14 @@ class SharedReach:
             await anyio.to_thread.run_sync(lambda: (reach.files, reach.http))
         return reach, given
 
-    def _http(self, admitted: AdmittedPlugin, secrets: Secrets, audit: PluginAudit) -> PluginHttp:
+    def _http(
+        self, manifest: PluginManifest, policy: Policy, secrets: Secrets, audit: PluginAudit
+    ) -> PluginHttp:
         from .http_plugin import PluginHttp
 
         return PluginHttp(
-            admitted.manifest,
-            admitted.policy,
+            manifest,
+            policy,
             secrets,
             audit,
             self._resolver,
@@ -130,11 +136,11 @@ class SharedReach:
             self._observations,
         )
 
-    def _files(self, admitted: AdmittedPlugin) -> PluginFiles:
+    def _files(self, manifest: PluginManifest, policy: Policy) -> PluginFiles:
         from ..policy import FolderQuota
         from .files import PluginFiles
 
-        asked, granted = admitted.manifest.files, admitted.policy.files
+        asked, granted = manifest.files, policy.files
         note = None
         if self._observations is not None:
             asked = replace(asked, data=True, artifacts=True)
@@ -142,8 +148,9 @@ class SharedReach:
             granted = granted.model_copy(update=everything)
             note = self._observations.note_root
         folders, removals = self._of_files()
-        name = admitted.manifest.name
-        return PluginFiles(name, asked, granted, folders, self._artifacts(), removals, note)
+        return PluginFiles(
+            manifest.name, asked, granted, folders, self._artifacts(), removals, note
+        )
 
     def _of_files(self) -> tuple[DataFolders, Removals]:
         """What the files of all plugins share, made for the first of them."""
