@@ -184,6 +184,10 @@ async def soak(report: Report, say: Callable[..., None]) -> None:
         settings = HostSettings(tier=report.tier, cache_directory=Path(folder) / "cache")
         async with PluginHost(settings) as host:
             await Soak(host, Path(folder), report, say).run()
+    for _ in range(100):  # workers that were killed give their memory back first
+        if not children(os.getpid()):
+            break
+        await anyio.sleep(0.1)
     if left := children(os.getpid()):
         report.faults.append(f"{len(left)} children after the host was closed")
 

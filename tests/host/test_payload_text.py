@@ -30,7 +30,6 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of two blocks of 12 bytes, so that short documents have several."""
     monkeypatch.setattr(payload_text, "_BLOCK", 12)
     monkeypatch.setattr(payload_text, "_PIECE", 24)
-    monkeypatch.setattr(payload_text, "_LARGE", 96)
 
 
 def outcome(convert: Callable[[], Any]) -> Any:

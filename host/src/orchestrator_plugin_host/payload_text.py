@@ -32,8 +32,8 @@ for them is there already, and in the processor's cache."""
 _PIECE: Final = 32 * _BLOCK
 """Bytes of a piece. The most expensive kind takes about 3 ms."""
 _LARGE: Final = 4 * _PIECE
-"""Bytes from which on a document is converted a piece at once: small allocations in between would
-keep the result from growing in its place, and it would be in memory twice."""
+"""Bytes from which on a text of unknown length is converted a piece at once: small allocations in
+between could keep the result from growing in its place, and it would be there twice."""
 
 
 class DocumentSizeError(DocumentError):
@@ -66,18 +66,20 @@ def text_of(form: TextForm, document: bytes, mark: bytes = b"") -> Pieces[bytes]
     convert = _latin1_text if form == "latin1" else _base64_text
     if len(document) <= _BLOCK:
         return mark + convert(document)
-    made = BytesIO()
+    made = _room(len(mark) + (len(document) + 2) // 3 * 4)
     made.write(mark)
-    block = _block(len(document))
-    for at in range(0, len(document), block):
-        made.write(convert(document[at : at + block]))
-        if not (at + block) % _PIECE:
+    for at in range(0, len(document), _BLOCK):
+        made.write(convert(document[at : at + _BLOCK]))
+        if not (at + _BLOCK) % _PIECE:
             yield
+    made.truncate()
     return made.getvalue()
 
 
-def _block(size: int) -> int:
-    return _BLOCK if size <= _LARGE else _PIECE
+def _room(size: int) -> BytesIO:
+    """What a result of about `size` bytes is written to, and truncated where it ends. It has its
+    memory from the start."""
+    return BytesIO(bytes(size))  # which has the only reference: it writes to these very bytes
 
 
 def _latin1_text(document: bytes) -> bytes:
@@ -114,7 +116,7 @@ def _of_latin1(text: bytes | memoryview, most: int) -> Pieces[bytes]:
         return text
     made = BytesIO()
     at = done = 0
-    block = _block(size)
+    block = _BLOCK if size <= _LARGE else _PIECE
     while at < size:
         end = min(at + block, size)
         if end < size and text[end] & 0xC0 == 0x80:  # the second byte of a character
@@ -140,14 +142,13 @@ def _of_base64(text: bytes | memoryview, most: int) -> Pieces[bytes]:
     size = len(text) // 4 * 3 - end.count(b"=")
     if size > most:
         raise DocumentSizeError(size)
-    made = BytesIO()
-    block = _block(len(text))
-    for at in range(0, len(text), block):
-        letters = bytes(text[at : at + block])
-        if at + block < len(text) and letters[-1] == ord("="):
+    made = _room(size)
+    for at in range(0, len(text), _BLOCK):
+        block = bytes(text[at : at + _BLOCK])
+        if at + _BLOCK < len(text) and block[-1] == ord("="):
             raise ValueError("there is padding in its middle")
-        made.write(_of_base64_block(letters))
-        if not (at + block) % _PIECE:
+        made.write(_of_base64_block(block))
+        if not (at + _BLOCK) % _PIECE:
             yield
     return made.getvalue()
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 from orchestrator_plugin_sdk.context import AbortSignal, PluginContext
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
@@ -198,6 +199,7 @@ class WasmBackend(Backend):
         if len(document) <= LARGE:
             return at_once(work)
         with call.scope():
+            await checkpoint()  # to pack it has taken its time
             return await in_turns(work)
 
     # Instances.
