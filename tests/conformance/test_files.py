@@ -220,7 +220,7 @@ async def test_a_path_that_is_no_artifact_is_no_answer(
 ) -> None:
     executor = await probe(plugins, _lies, docs)
     for path in ("/etc/passwd", "artifacts/none", "data/mine", "folders/docs/a/b", "artifacts", ""):
-        with pytest.raises(PluginOutputError, match="that is none"):
+        with pytest.raises(PluginOutputError, match="that is not a file of this call"):
             await executor.execute({**RUN, "args": [field, path]}, ALL)
     assert (await executor.execute({**RUN, "args": [field, "artifacts/mine"]}, ALL)).exit_code == 0
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,53 +73,48 @@ class Loading:
     ) -> LoadedPlugin:
         """A handle that is yet to be started. `tier` is what `PluginHost.load` was told; raises as
         that does."""
+        async with self._freed_if_closed():
+            most = settings.limits.component_bytes
+            found = await resolve(source, most, opened=self.sandbox.prepare)
+            if isinstance(found, PluginExport):
+                admitted = admit_export(found, settings.limits, settings.policy)
+                if tier is not None:
+                    raise PluginRefusedError(
+                        f"plugin {admitted.manifest.name!r} is native: it is not sandboxed, in no "
+                        "tier; load it without tier=, or load it as a component"
+                    )
+            else:
+                admitted = await anyio.to_thread.run_sync(
+                    admit_component, found, settings.limits, settings.policy
+                )
+            handle_type = HANDLES[admitted.manifest.type]
+            if expect is not None and not issubclass(handle_type, expect):
+                raise PluginValidationError(
+                    f"plugin {admitted.manifest.name!r} is of the type {admitted.manifest.type}, "
+                    f"expected {expect.plugin_type}"
+                )
+            context = context or PluginContext()
+            reach, given = await self._reach.of(admitted, dict(config))
+            try:
+                backend = await self._backend(admitted, given, context, settings, reach)
+            except BaseException:
+                await reach.close()
+                raise
+            if isinstance(admitted.source, ComponentFile):  # its bytes have served
+                admitted = replace(
+                    admitted, source=replace(admitted.source, data=b"", custom_sections=())
+                )
+            return handle_type(admitted, backend, context, reach)
+
+    @asynccontextmanager
+    async def _freed_if_closed(self) -> AsyncIterator[None]:
+        """Around loading: what was made since the host was closed is freed, too."""
         try:
-            return await self._loaded(source, config, context, settings, tier, expect)
+            yield
         finally:
-            if self._closed:  # meanwhile: what was made since is freed, too
+            if self._closed:
                 with anyio.CancelScope(shield=True):
                     await self._reach.close()
-
-    async def _loaded(
-        self,
-        source: PluginSource,
-        config: Mapping[str, Any],
-        context: PluginContext | None,
-        settings: HostSettings,
-        tier: Tier | None,
-        expect: type[LoadedPlugin] | None,
-    ) -> LoadedPlugin:
-        most = settings.limits.component_bytes
-        found = await resolve(source, most, opened=self.sandbox.prepare)
-        if isinstance(found, PluginExport):
-            admitted = admit_export(found, settings.limits, settings.policy)
-            if tier is not None:
-                raise PluginRefusedError(
-                    f"plugin {admitted.manifest.name!r} is native: it is not sandboxed, in no "
-                    "tier; load it without tier=, or load it as a component"
-                )
-        else:
-            admitted = await anyio.to_thread.run_sync(
-                admit_component, found, settings.limits, settings.policy
-            )
-        handle_type = HANDLES[admitted.manifest.type]
-        if expect is not None and not issubclass(handle_type, expect):
-            raise PluginValidationError(
-                f"plugin {admitted.manifest.name!r} is of the type {admitted.manifest.type}, "
-                f"expected {expect.plugin_type}"
-            )
-        context = context or PluginContext()
-        reach, given = await self._reach.of(admitted, dict(config))
-        try:
-            backend = await self._backend(admitted, given, context, settings, reach)
-        except BaseException:
-            await reach.close()
-            raise
-        if isinstance(admitted.source, ComponentFile):  # its bytes have served
-            admitted = replace(
-                admitted, source=replace(admitted.source, data=b"", custom_sections=())
-            )
-        return handle_type(admitted, backend, context, reach)
 
     async def manifest_of(self, source: PluginSource) -> PluginManifest | None:
         """The manifest of a plugin, if it is valid."""

@@ -118,7 +118,8 @@ async def _on_host(result: ToolRunResult, call: Call) -> ToolRunResult:
             return await call.reach.files.host_paths(paths)
         except PluginCallError as error:
             raise PluginOutputError(
-                f"plugin {call.plugin!r} answered execute with {what} that is none: {error.message}"
+                f"plugin {call.plugin!r} returned {what} from execute that is not a file of this "
+                f"call: {error.message}"
             ) from None
 
     async def output(what: str, path: str | None) -> str | None:

@@ -50,11 +50,11 @@ class InProcessTemplate(Template, InstanceSource):
         )
 
     def source(self) -> InstanceSource:
-        """As `Template` says."""
+        """See `Template`."""
         return self
 
     async def instance(self, call: Call) -> Instance:
-        """As `InstanceSource` says."""
+        """See `InstanceSource`."""
         return await InProcessInstance.made(self._sandbox, self._loaded, call)
 
 
@@ -66,7 +66,7 @@ class ProcessTemplate(Template):
         self._stored = stored
 
     def source(self) -> InstanceSource:
-        """As `Template` says."""
+        """See `Template`."""
         return WorkerSource(self._stored, self._sandbox.computing)
 
 
