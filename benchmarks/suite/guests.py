@@ -26,7 +26,7 @@ _COUNT: Final = f"""(local $i i64) (loop $l
   (br_if $l (i64.lt_u (local.get $i) (i64.const {_ITERATIONS}))))
   (call $ok_bytes (i32.const 2096) (i32.const {len(_ANSWER)}))"""
 
-_MEMORY: Final = 48 * 1024 * 1024
+_MEMORY: Final = 32 * 1024 * 1024
 """So much a guest may have that begins its calls on the event loop."""
 
 _ANEW: Final = "(global.set $top (i32.const 65536))"

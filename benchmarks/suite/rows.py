@@ -71,7 +71,7 @@ def _calls() -> Iterator[Row]:
             "in-process",
             {},
             0.6,
-            "its manifest asks for 48 MiB: it may run on the event loop.",
+            "its manifest asks for 32 MiB: it may run on the event loop.",
             None,
         ),
         (

@@ -18,7 +18,7 @@ PRIVATE = {"wasmtime._bindings", "wasmtime._ffi"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "wit": set(),
-    "pieces": set(),
+    "pieces": {"timing"},
     "text_payload": set(),
     "payload_text": {"pieces", "text_payload"},
     "document_scan": set(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeVar
 
-from anyio.lowlevel import checkpoint
+from .timing import give_way
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ async def in_turns(work: Pieces[T]) -> T:
     try:
         while True:
             next(work)
-            await checkpoint()
+            await give_way()
     except StopIteration as done:
         result: T = done.value
         return result

@@ -14,7 +14,7 @@ import pytest
 from orchestrator_plugin_host import DeadlineExceededError, Limits, PluginOutputError
 from orchestrator_plugin_host.sandbox.config import FUEL_SLICE
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
-from orchestrator_plugin_host.sandbox.instance import Instance
+from orchestrator_plugin_host.sandbox.instance import InlineTime, Instance
 from orchestrator_plugin_host.sandbox.payloads import payload_bytes
 from orchestrator_plugin_host.sandbox.steps import YIELDED, Asked, Done
 from orchestrator_plugin_host.sandbox.values import Ok
@@ -29,6 +29,29 @@ from .conftest import Make, ask, one_call
 from .stepping import ECHO, as_bytes, in_base64
 
 pytestmark = pytest.mark.anyio
+
+
+def a_guest_on_the_event_loop(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+async def test_a_timer_that_is_due_runs_before_guests_have_the_event_loop_again() -> None:
+    inline = InlineTime()
+    woken = False
+
+    async def sleeper() -> None:
+        nonlocal woken
+        await anyio.sleep(0.001)
+        woken = True
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sleeper)
+        await anyio.wait_all_tasks_blocked()
+        a_guest_on_the_event_loop(seconds=0.01)
+        inline.use(0.01)
+        while not inline.left:
+            await anyio.lowlevel.checkpoint()
+        assert woken
 
 
 async def is_ended(instance: Instance, deadline_ms: int = 1000) -> None:

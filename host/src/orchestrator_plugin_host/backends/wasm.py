@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Any
 
 import anyio
-from anyio.lowlevel import checkpoint
 from orchestrator_plugin_sdk.context import AbortSignal, PluginContext
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
@@ -25,6 +24,7 @@ from ..sandbox.templates import Template
 from ..sandbox.values import Err
 from ..settings import PoolSettings, Tier
 from ..text_payload import TextPayload
+from ..timing import give_way
 from ..wit import full_name
 from .base import Backend, Isolation, context_document, own_call
 from .pool import InstancePool
@@ -199,7 +199,7 @@ class WasmBackend(Backend):
         if len(document) <= LARGE:
             return at_once(work)
         with call.scope():
-            await checkpoint()  # to pack it has taken its time
+            await give_way()  # to pack it has taken its time
             return await in_turns(work)
 
     # Instances.

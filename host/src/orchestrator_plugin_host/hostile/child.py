@@ -29,7 +29,7 @@ from .heartbeat import BEAT_SECONDS, Gaps, Heartbeat
 from .memory import forget_peak, peak_mb, resident_mb, workers_peak_mb
 from .neighbour import calling
 from .report import Report, StepReport
-from .steps import Clock, judge, perform
+from .steps import Clock, arguments_of, judge, perform
 
 _GOOD_SECONDS: Final = 10
 """What a good plugin may take to be served: ages, unless the host is stuck."""
@@ -174,13 +174,15 @@ class _Run:
         if step.do == "load":
             return await self._load(host, step, name)
         events: Counter[str] = Counter()
+        with self._heart.paused():
+            arguments = arguments_of(step)
         clock = Clock()
         outcome: Any
         if name not in self._plugins:
             outcome = RuntimeError(f"{name!r} is not loaded")
         else:
             try:
-                outcome = await perform(self._plugins[name], step, events)
+                outcome = await perform(self._plugins[name], step, arguments, events)
             except Exception as error:
                 outcome = error
         took = clock.milliseconds()

@@ -33,19 +33,28 @@ _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
 _MAX_SHOWN: Final = 300
 
 
-async def perform(plugin: LoadedPlugin, step: Step, events: Counter[str]) -> Any:
+def arguments_of(step: Step) -> tuple[Any, ...]:
+    """What a step calls its plugin with."""
+    if step.request_bytes is not None:
+        return ({"messages": [{"role": "user", "content": "x" * step.request_bytes}]},)
+    return _ARGUMENTS[step.do]
+
+
+async def perform(
+    plugin: LoadedPlugin, step: Step, arguments: tuple[Any, ...], events: Counter[str]
+) -> Any:
     """Calls a plugin as a step says, and gives the answer; the events of a stream are counted.
 
     Of calls made together it gives the last one's answer. Raises what they raise.
     """
     if step.together == 1:
-        return await _once(plugin, step, events)
+        return await _once(plugin, step, arguments, events)
     answers: list[Any] = []
     errors: list[BaseException] = []
 
     async def one() -> None:
         try:
-            answers.append(await _once(plugin, step, events))
+            answers.append(await _once(plugin, step, arguments, events))
         except PluginError as error:
             errors.append(error)
 
@@ -60,10 +69,7 @@ async def perform(plugin: LoadedPlugin, step: Step, events: Counter[str]) -> Any
     return answers[-1]
 
 
-async def _once(plugin: Any, step: Step, events: Counter[str]) -> Any:
-    arguments = _ARGUMENTS[step.do]
-    if step.request_bytes is not None:
-        arguments = ({"messages": [{"role": "user", "content": "x" * step.request_bytes}]},)
+async def _once(plugin: Any, step: Step, arguments: tuple[Any, ...], events: Counter[str]) -> Any:
     if step.do != "stream":
         return await getattr(plugin, step.do)(*arguments)
     async with aclosing(plugin.stream(*arguments)) as stream:

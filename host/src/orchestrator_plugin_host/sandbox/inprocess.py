@@ -22,9 +22,10 @@ from .signals import SignalGuard
 from .steps import YIELDED, Asked, Done, Step
 from .values import moved_bytes
 
-INLINE_MEMORY: Final = 48 * 1024 * 1024
-"""Bytes of memory up to which a guest may run on the event loop. One instruction may move all of
-its memory, and is not interrupted: it takes up to 20 ms for so much."""
+INLINE_MEMORY: Final = 32 * 1024 * 1024
+"""Bytes of memory up to which a guest may run on the event loop. One instruction may fill all of
+its memory, and is not interrupted: for so much that the system has to give first it takes 12 ms,
+and twice that beside threads that do the same."""
 INLINE_BYTES: Final = 1 << 20
 """Bytes of a call's arguments, or of the answer to an import, up to which a guest may run on the
 event loop. wasmtime copies and checks them before anything of the guest runs, and is not

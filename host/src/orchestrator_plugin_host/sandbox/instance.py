@@ -46,7 +46,7 @@ class InlineTime:
         return self._seconds < INLINE_SECONDS
 
     def use(self, seconds: float) -> None:
-        """Counts, until the event loop has come round."""
+        """Counts, until the event loop has run whatever was due by now."""
         if not self._seconds:
             soon_here(self._reset)
         self._seconds += seconds

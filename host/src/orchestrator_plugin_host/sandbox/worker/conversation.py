@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import anyio
-import anyio.lowlevel
 
+from ...timing import give_way
 from .channel import ChannelClosedError, packed_in_parts, unpacked
 
 _PIECE: Final = 1 << 18
+_LARGE: Final = 1 << 20
 _HEADER: Final = 4
 _TURN_SECONDS: Final = 0.001
 
@@ -80,15 +81,19 @@ class Conversation:
         if size > most:
             raise ChannelClosedError(f"a message of {size:,} bytes, at most {most:,} may be")
         await self._receive(_HEADER + size)
+        if size > _LARGE:
+            await give_way()
         with memoryview(self._received) as received:
             message = unpacked(received[_HEADER : _HEADER + size])
+        if size > _LARGE:
+            await give_way()  # to give so much memory back takes its time, too
         del self._received[: _HEADER + size]
         return message
 
     async def _give_way(self) -> None:
         """Lets others have the event loop, if nothing was waited for in a while."""
         if time.monotonic() > self._waited_at + _TURN_SECONDS:
-            await anyio.lowlevel.checkpoint()
+            await give_way()
             self._waited_at = time.monotonic()
 
     async def _receive(self, size: int) -> None:
