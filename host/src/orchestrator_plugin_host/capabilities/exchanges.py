@@ -72,7 +72,9 @@ class Exchanges:
         pace = Pace(self._plugin.turns)
         try:
             networks = self._plugin.rules.check(attempt.method, attempt.target.origin)
+            self._plugin.rules.check_overrides(attempt.headers, attempt.target.origin)
             await self._check_secrets(attempt, pace)
+            self._budget.count_name(attempt.target.origin.host)
             async with self._budget.within(until):
                 addresses = await self._addresses(attempt.target)
             self._plugin.rules.check_addresses(attempt.target.origin, addresses, networks)
