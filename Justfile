@@ -51,9 +51,9 @@ fuzz *arguments:
 soak *arguments:
     python benchmarks/soak.py {{ arguments }}
 
-# Write the JSON Schemas of the documents anew
+# Write the JSON Schemas of the documents, and of policy files, anew
 schemas:
-    python -m orchestrator_plugin_host.schemas wit/schemas
+    python -m orchestrator_plugin_host.schemas
 
 # Resolve and pin the dependencies anew
 lock:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.schemas import json_schemas
+from orchestrator_plugin_host.schemas import json_schemas, policy_schema
 from orchestrator_plugin_sdk import DocumentError, from_document, to_document
 from orchestrator_plugin_sdk.contract import DOCUMENTS
 from sdk.strategies import PLAIN, nearly, values_of
@@ -44,6 +46,50 @@ def test_the_command_writes_the_files(tmp_path: Path) -> None:
         check=True,
     )
     assert {path.name: path.read_text("utf-8") for path in directory.iterdir()} == json_schemas()
+
+
+POLICY = DIRECTORY.parents[1] / "docs" / "policy.schema.json"
+
+
+def test_the_schema_of_policy_files_is_current_and_describes_every_field() -> None:
+    text = POLICY.read_text("utf-8")
+    assert text == policy_schema(), "run: python -m orchestrator_plugin_host.schemas"
+    whole = json.loads(text)
+    for record in (whole, *whole["$defs"].values()):
+        assert record["additionalProperties"] is False
+        for name, about in record["properties"].items():
+            assert about.get("description"), name
+
+
+def test_an_editor_knows_the_keys_of_the_policies_in_the_documentation() -> None:
+    page = (POLICY.parent / "policy.md").read_text("utf-8")
+    examples = [
+        tomllib.loads(found[1])
+        for found in re.finditer(r"```toml\n(.*?)```", page, re.DOTALL)
+        if "[plugins." in found[1] or "[[plugins." in found[1]
+    ]
+    assert examples
+    whole = json.loads(POLICY.read_text("utf-8"))
+
+    def known(value: Any, schema: dict[str, Any]) -> bool:
+        for one in (schema, *schema.get("anyOf", ())):
+            part = whole["$defs"][one["$ref"].removeprefix("#/$defs/")] if "$ref" in one else one
+            if isinstance(value, dict) and part.get("type") == "object":
+                others = part.get("additionalProperties")
+                return all(
+                    known(inner, part.get("properties", {}).get(key) or others or {"not": {}})
+                    for key, inner in value.items()
+                )
+            if isinstance(value, list) and part.get("type") == "array" and "items" in part:
+                return all(known(inner, part["items"]) for inner in value)
+            if not isinstance(value, (dict, list)) and part.get("type") not in ("object", None):
+                return True
+        return "enum" in schema or "prefixItems" in str(schema)
+
+    for example in examples:
+        assert known(example, whole), example
+    for misspelt in ({"htpp": []}, {"http": [{"url": "https://a.test", "method": ["GET"]}]}):
+        assert not known({"plugins": {"a": misspelt}}, whole)
 
 
 @EVERY_DOCUMENT

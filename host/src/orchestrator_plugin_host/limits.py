@@ -81,9 +81,12 @@ class Limits(BaseModel):
     http_down_bytes: NotNegative = 64 * MIB
     """Bytes of the bodies of responses, decompressed. Of everything that comes, compressed and in
     chunks, there may be twice as many and 1 MiB, each chunk counting as 256 more."""
+    http_names: NotNegative = 32
+    """Names of hosts that are looked up, each once. What is looked up can be read by whoever
+    answers for a name."""
     http_ms: Positive = 120_000
     """Milliseconds from sending a request to the end of its response."""
-    http_head_bytes: Positive = 64 * 1024
+    http_head_bytes: Positive = 16 * 1024
     """Bytes of a head: of the names and values of a request's headers and query, and of everything
     before the body of a response."""
 
@@ -116,6 +119,7 @@ UNITS: Final = {
     "http_concurrent": "requests",
     "http_up_bytes": "bytes",
     "http_down_bytes": "bytes",
+    "http_names": "names",
     "http_ms": "ms",
     "http_head_bytes": "bytes",
 }

@@ -45,9 +45,6 @@ class _Nothing:
     def scrub(self, document: Any) -> Any:
         return document
 
-    def beginning(self, text: str, length: int) -> str:
-        return text[:length]
-
     def close_at_once(self, error: BaseException | None) -> bool:
         return True
 

@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from orchestrator_plugin_sdk.origins import METHODS, OriginPattern
+from orchestrator_plugin_sdk.secret_places import PlaceKind, check_place
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -76,6 +77,14 @@ Digest = Annotated[str, AfterValidator(_digest)]
 """A SHA-256, with or without `sha256:` before it."""
 
 
+def _place(kind: PlaceKind) -> Callable[[str], str]:
+    def checked(place: str) -> str:
+        check_place(kind, place)
+        return place
+
+    return checked
+
+
 class HttpGrant(BaseModel):
     """Requests that a plugin may make, if its manifest asks for them, too."""
 
@@ -119,7 +128,18 @@ class SecretGrant(BaseModel):
     keyring: tuple[str, str] | None = None
     """Service and user name in the system's keyring."""
     urls: tuple[OriginText, ...] = ()
-    """The origins it may go to, of those that the manifest names; without any, all of those."""
+    """The origins it may go to, of those that the manifest names; without any, all of those. Needed
+    where the manifest has a pattern with `*`."""
+    headers: tuple[Annotated[str, AfterValidator(_place("headers"))], ...] = ()
+    """Headers it may stand in, if the manifest names them, too, besides those that are made for
+    credentials (`authorization`, `x-api-key` and the like)."""
+    query: tuple[Annotated[str, AfterValidator(_place("query"))], ...] = ()
+    """Parameters of a URL's query it may stand in, if the manifest names them, too."""
+    json_pointers: tuple[Annotated[str, AfterValidator(_place("json"))], ...] = Field(
+        default=(), alias="json"
+    )
+    """Values of a JSON body it may stand in, by their pointers (`/auth/key`), if the manifest names
+    them, too."""
 
     @field_validator("urls")
     @classmethod

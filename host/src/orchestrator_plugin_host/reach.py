@@ -91,10 +91,6 @@ class CallReach(Protocol):
     def scrub(self, document: Any) -> Any:
         """A document, or a text, without the values of secrets."""
 
-    def beginning(self, text: str, length: int) -> str:
-        """At most the first `length` characters of a text, without the values of secrets, however
-        long the text is."""
-
     def close_at_once(self, error: BaseException | None) -> bool:
         """Ends what the call has open, however it ended, if nothing is to be awaited for that.
         Whether it did; else `close` it."""

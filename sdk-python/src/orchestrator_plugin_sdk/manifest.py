@@ -13,6 +13,7 @@ from .naming import PluginType
 from .origins import METHODS, OriginPattern
 from .payload import PayloadEncoding
 from .schema import from_document
+from .secret_places import PlaceKind, check_place
 from .version import SDK_VERSION, SdkVersionRange
 
 
@@ -45,23 +46,35 @@ class HttpRequirement:
 
 @dataclass(frozen=True, slots=True)
 class SecretRequirement:
-    """A secret that a plugin refers to, and the origins (`OriginPattern`) that it is for."""
+    """A secret that a plugin refers to, and the origins (`OriginPattern`) that it is for.
+
+    It may stand in headers that are made for credentials (`SECRET_HEADERS`). What else is needed is
+    in `headers`, `query` (names of parameters) and `json` (pointers, like `/auth/key`), and needs
+    the same in the operator's policy.
+    """
 
     urls: tuple[str, ...]
     description: str = ""
     required: bool = True
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigField:
     """A field of the plugin's config. Of a `secret` one the plugin gets a reference, which it may
-    use in requests to `urls`; the value stays with the host."""
+    use in requests to `urls`; the value stays with the host. `headers`, `query` and `json` as of
+    `SecretRequirement`."""
 
     type: Literal["text", "integer", "number", "boolean", "list", "map", "any"] = "any"
     description: str = ""
     required: bool = False
     secret: bool = False
     urls: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +208,7 @@ def _problems_of_reach(manifest: PluginManifest) -> Iterator[Problem]:
     for name, secret in manifest.secrets.items():
         yield from _problems_of_name("secrets", name)
         yield from _problems_of_urls(f"secrets.{name}.urls", secret.urls)
+        yield from _problems_of_places(f"secrets.{name}", secret)
         if not secret.urls:
             yield Problem(f"secrets.{name}.urls", "expected an origin or more: what it is for")
         if name in config and config[name].secret:
@@ -202,6 +216,9 @@ def _problems_of_reach(manifest: PluginManifest) -> Iterator[Problem]:
     for name, one in config.items():
         yield from _problems_of_name("config", name)
         yield from _problems_of_urls(f"config.{name}.urls", one.urls)
+        yield from _problems_of_places(f"config.{name}", one)
+        if not one.secret and (one.headers or one.query or one.json):
+            yield Problem(f"config.{name}", "headers, query and json are for secret fields")
         if one.secret != bool(one.urls):
             yield Problem(
                 f"config.{name}.urls", "a secret field has the origins that it is for; no other has"
@@ -229,6 +246,16 @@ def _problems_of_urls(path: str, urls: Iterable[str]) -> Iterator[Problem]:
             OriginPattern.parse(url)
         except ValueError as error:
             yield Problem(path, str(error))
+
+
+def _problems_of_places(path: str, secret: SecretRequirement | ConfigField) -> Iterator[Problem]:
+    kinds: tuple[PlaceKind, ...] = ("headers", "query", "json")
+    for kind in kinds:
+        for i, place in enumerate(getattr(secret, kind)):
+            try:
+                check_place(kind, place)
+            except ValueError as error:
+                yield Problem(f"{path}.{kind}[{i}]", str(error))
 
 
 def _numbers(manifest: PluginManifest) -> Iterator[tuple[str, int]]:

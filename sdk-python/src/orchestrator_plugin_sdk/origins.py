@@ -72,9 +72,9 @@ class OriginPattern:
         return cls(scheme, _host(found["host"]), number)
 
     @property
-    def is_for_any_host(self) -> bool:
-        """Whether its host is `*`."""
-        return self.host == "*"
+    def has_wildcard(self) -> bool:
+        """Whether it is for hosts that it does not name."""
+        return self.host.startswith("*")
 
     def matches(self, origin: Origin) -> bool:
         """Whether this origin is one of them."""

@@ -36,6 +36,8 @@ class Fetching(SmallProvider):
             (name, value.replace("SECRET", ctx.secrets.get("api_key", "SECRET")))
             for name, value in asked.pop("headers", {}).items()
         ]
+        if isinstance(asked.get("json"), dict) and asked["json"].get("user") == "SECRET":
+            asked["json"] = {**asked["json"], "user": ctx.secret("api_key")}
         method, url = asked.pop("method", "GET"), asked.pop("url")
         response = await ctx.http.request(method, url, headers=headers, **asked)
         return ModelResponse(response.text, metadata={"status": response.status})
@@ -48,7 +50,11 @@ def manifest() -> PluginManifest:
     return replace(
         small_manifest(PluginType.PROVIDER),
         http=tuple(HttpRequirement(url, METHODS) for url in ANYWHERE),
-        secrets={"api_key": SecretRequirement(ANYWHERE, required=False)},
+        secrets={
+            "api_key": SecretRequirement(
+                ANYWHERE, required=False, query=("key",), json=("/a/1/key", "/user")
+            )
+        },
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.capabilities.json_body import BATCH, texts, written
+from orchestrator_plugin_host.capabilities.json_body import BATCH, references, written
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -76,8 +76,16 @@ def test_texts_are_replaced_where_they_are_values() -> None:
     assert json.loads(made) == {"a": "secret", "b": ["secret", "ab", {"c": "secret"}]}
 
 
+def at(document: Any, pointer: str) -> Any:
+    """What a JSON pointer leads to, as RFC 6901 says."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    return document
+
+
 @given(documents)
-def test_all_texts_that_are_values_are_found(document: Any) -> None:
+def test_all_references_are_found_and_where_they_are(document: Any) -> None:
     def values(inner: Any) -> list[str]:
         if isinstance(inner, str):
             return [inner]
@@ -85,9 +93,12 @@ def test_all_texts_that_are_values_are_found(document: Any) -> None:
             inner = list(inner.values())
         return [text for one in inner for text in values(one)] if isinstance(inner, list) else []
 
-    found = [text for text in texts(document) if text is not None]
-    assert sorted(found) == sorted(values(document))
+    found = [one for one in references(document, lambda text: text + "!") if one is not None]
+    assert sorted(name for name, _ in found) == sorted(text + "!" for text in values(document))
+    assert all(at(document, pointer) + "!" == name for name, pointer in found)
+    assert len({pointer for _, pointer in found}) == len(found)
 
 
-def test_others_may_go_on_between_texts() -> None:
-    assert sum(text is None for text in texts([1] * 10 * BATCH)) == 10
+def test_others_may_go_on_between_values() -> None:
+    found = references([1] * 10 * BATCH, lambda text: None)
+    assert sum(one is None for one in found) == 10

@@ -41,6 +41,13 @@ def test_for_programs(command, examples):
     assert {one["about"]: one["error"]["type"] for one in found["limits"]} == EXPECTED
     assert all(one["hit"] and one["survived"] for one in found["limits"])
     assert "markov-provider: ready" in done.err
+    native, *sandboxed = found["attack"]["played"]
+    assert len(native["lost"]) == native["canaries"] == 11
+    assert {one["side"] for one in sandboxed} == {"in-process", "process"}
+    for one in sandboxed:
+        assert one["lost"] == []
+        assert one["answer"] == native["answer"]
+        assert any(line.startswith("http POST http://127.0.0.1:") for line in one["denied"])
 
 
 def test_answers_that_differ_are_told_apart(command, own_examples):

@@ -17,6 +17,7 @@ from orchestrator_plugin_sdk.origins import METHODS
 from .decoding import ACCEPTED
 from .http_rules import DeniedError
 from .messages import WireRequest
+from .scrubbing import Scrubber
 from .secrets import Secrets
 from .targets import Target, TargetError, read_target, redirect_target
 
@@ -42,7 +43,8 @@ _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 @dataclass(slots=True)
 class Attempt:
     """One request to one server: a redirect makes another. References stand for secrets, whose
-    names are in `secrets` once they were checked, and in `json_secrets` those in its JSON."""
+    names are in `secrets` once they were checked, and in `json_secrets` those in its JSON. `shown`
+    are those that servers on the way here may know, and so may put into a response."""
 
     method: str
     target: Target
@@ -52,6 +54,7 @@ class Attempt:
     json: Any
     secrets: tuple[str, ...] = ()
     json_secrets: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
 
 
 def head_bytes(request: HttpRequest, enough: int) -> int:
@@ -123,12 +126,15 @@ def wire_request(
     )
 
 
-def redirected(before: Attempt, status: int, location: str, secrets: Secrets) -> Attempt:
-    """The next attempt. Across origins, nothing goes along that lets anyone in.
+def redirected(
+    before: Attempt, status: int, location: str, secrets: Secrets, scrubber: Scrubber
+) -> Attempt:
+    """The next attempt. Across origins, nothing goes along that lets anyone in: `scrubber` is that
+    of the response that redirects.
 
     Raises `DeniedError`.
     """
-    has_secret = secrets.scrub(location) != location
+    has_secret = scrubber.text(location) != location
     try:
         target = redirect_target(before.target, location)
     except TargetError as error:
@@ -150,7 +156,7 @@ def redirected(before: Attempt, status: int, location: str, secrets: Secrets) ->
             for name, value in headers
             if name not in _CREDENTIALS and not secrets.in_text(value)
         ]
-        has_secret = has_secret or secrets.scrub(str(target)) != str(target)
+        has_secret = has_secret or scrubber.text(str(target)) != str(target)
         if has_secret or (document is not None and before.json_secrets):
             # Not where to: a host is in lower case, where no secret is found any more.
             raise DeniedError(
@@ -158,7 +164,7 @@ def redirected(before: Attempt, status: int, location: str, secrets: Secrets) ->
                 f"{before.target.origin} redirects to another origin with a secret, which does "
                 "not go along",
             )
-    return Attempt(method, target, headers, [], body, document)
+    return Attempt(method, target, headers, [], body, document, shown=before.shown)
 
 
 def _readable(url: str) -> Target:

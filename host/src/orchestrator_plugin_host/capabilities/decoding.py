@@ -9,7 +9,7 @@ from typing import Final, Protocol
 ACCEPTED: Final = "gzip, deflate"
 """What requests say they take."""
 
-_PIECE: Final = 65_536
+_PIECE: Final = 16_384
 _SLICE: Final = 8192
 """Bytes that are decoded at once: they may be hundreds of members, or of blocks with nothing in."""
 _GZIP: Final = b"\x1f\x8b"

@@ -16,14 +16,16 @@ from ..calls import Call
 from .addresses import Address, is_loopback
 from .attempts import Attempt, wire_request
 from .decoding import DecodingError, decoder
+from .frames import forget_frames
 from .http_budget import HttpBudget
 from .http_plugin import PluginHttp
 from .http_rules import DeniedError
-from .json_body import BATCH, texts, written
+from .json_body import BATCH, references, written
 from .messages import WireError, WireHead, WireRequest
 from .pace import Pace
 from .resolving import addresses_of
 from .responses import OpenResponse
+from .secret_uses import check_secret, in_head
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ class Exchanges:
         pace = Pace(self._plugin.turns)
         try:
             networks = self._plugin.rules.check(attempt.method, attempt.target.origin)
+            self._plugin.rules.check_overrides(attempt.headers, attempt.target.origin)
             await self._check_secrets(attempt, pace)
+            self._budget.count_name(attempt.target.origin.host)
             async with self._budget.within(until):
                 addresses = await self._addresses(attempt.target)
             self._plugin.rules.check_addresses(attempt.target.origin, addresses, networks)
@@ -78,7 +82,11 @@ class Exchanges:
         except DeniedError as denied:
             failure = self.denied(attempt.method, attempt.target, denied)
         else:
-            return await self._exchanged(attempt, addresses, until, pace)
+            try:
+                return await self._exchanged(attempt, addresses, until, pace)
+            except BaseException as error:
+                forget_frames(error)  # which have what was sent, secrets and all
+                raise
         raise failure
 
     async def _exchanged(
@@ -102,7 +110,7 @@ class Exchanges:
                 wire,
                 self._plugin.connections,
                 made,
-                self._plugin.secrets.scrubber.stream(),
+                self._plugin.secrets.scrubber(attempt.shown),
                 self._budget,
                 pace,
                 until,
@@ -140,32 +148,23 @@ class Exchanges:
         secrets = self._plugin.secrets
         if not secrets.references:
             return
-        in_head = [
-            name
-            for _, value in (*attempt.headers, *attempt.query)
-            for name in secrets.in_text(value)
-        ]
-        self._budget.check_head(sum(map(secrets.size_of, in_head)))
+        used = in_head(attempt, secrets)
+        self._budget.check_head(sum(secrets.size_of(name) for name, _ in used))
         in_json, batches = set(), 0
-        for text in texts(attempt.json):
-            if text is None:
+        for found in references(attempt.json, secrets.named):
+            if found is None:
                 batches += 1
                 self._budget.check_up(batches * BATCH)  # a value has a byte at least
                 await pace.step()
-            elif (name := secrets.named(text)) is not None:
-                in_json.add(name)
+                continue
+            name, pointer = found
+            in_json.add(name)
+            check_secret(self._plugin.plugin, secrets, name, ("json", pointer), attempt.target)
+        for name, place in used:
+            check_secret(self._plugin.plugin, secrets, name, place, attempt.target)
         attempt.json_secrets = frozenset(in_json)
-        attempt.secrets = tuple(sorted({*in_head, *in_json}))
-        for name in attempt.secrets:
-            lacking = secrets.is_for(name, attempt.target.origin)
-            if lacking is not None:
-                raise DeniedError(
-                    f"secret {name} is not for this origin by the {lacking}",
-                    f"plugin {self._plugin.plugin!r} may not send the secret {name!r} to "
-                    f"{attempt.target.origin}: the {lacking} does not say that it is for there: "
-                    f"add the origin to urls of [secrets.{name}]"
-                    + (f" of [plugins.{self._plugin.plugin}]" if lacking == "policy" else ""),
-                )
+        attempt.secrets = tuple(sorted({*in_json, *(name for name, _ in used)}))
+        attempt.shown |= {*attempt.secrets, *secrets.known_at(attempt.target.origin)}
 
     def _check_secret_is_safe(self, attempt: Attempt, addresses: list[Address]) -> None:
         if (

@@ -54,7 +54,7 @@ class OpenHttp:
         return await self._done_for_plugin(self._send(request))
 
     async def _done_for_plugin(self, work: Awaitable[T]) -> T:
-        """What the host does for the plugin: timed, and no error of it has a secret."""
+        """What the host does for the plugin: timed, and no error of it leads to a secret."""
         try:
             with self._call.hosting():
                 return await work
@@ -63,7 +63,7 @@ class OpenHttp:
         # Outside, so that what is raised has no context that knows more.
         raise PluginCallError(
             said.kind,
-            self._plugin.secrets.scrub(said.message),
+            said.message,
             retryable=said.retryable,
             retry_after_ms=said.retry_after_ms,
         )
@@ -89,10 +89,12 @@ class OpenHttp:
             if not (request.follow_redirects and head.status in REDIRECTS and location):
                 number = next(self._plugin.numbers)
                 self._open[number] = response
-                return told(number, head, str(attempt.target), self._plugin.secrets.scrubber)
+                return told(number, head, str(attempt.target), response.scrubber)
             await response.close()
             try:
-                attempt = redirected(attempt, head.status, location, self._plugin.secrets)
+                attempt = redirected(
+                    attempt, head.status, location, self._plugin.secrets, response.scrubber
+                )
             except DeniedError as denied:
                 failure = self._exchanges.denied(attempt.method, attempt.target, denied)
                 raise failure from None

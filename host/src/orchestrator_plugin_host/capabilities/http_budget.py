@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import anyio
+from orchestrator_plugin_sdk.origins import is_address
 
 from ..calls import Call
 from ..errors import HttpLimitError
@@ -22,7 +23,9 @@ PIECE_BYTES: Final = 256
 class HttpBudget:
     """Counts for one call. Everything raises `HttpLimitError`."""
 
-    __slots__ = ("_announced", "_call", "_down", "_received", "_requests", "_under_way", "_up")
+    __slots__ = (
+        "_announced", "_call", "_down", "_names", "_received", "_requests", "_under_way", "_up",
+    )  # fmt: skip
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -32,6 +35,7 @@ class HttpBudget:
         self._up = 0
         self._down = 0
         self._received = 0
+        self._names: set[str] = set()
 
     @property
     def totals(self) -> dict[str, int]:
@@ -52,6 +56,13 @@ class HttpBudget:
         self._requests += 1
         if self._requests > self._call.limits.http_requests:
             raise self._limit("http_requests", "made too many HTTP requests")
+
+    def count_name(self, host: str) -> None:
+        """Counts the host of a request, if it is a name that was not looked up before."""
+        if not is_address(host):
+            self._names.add(host)
+            if len(self._names) > self._call.limits.http_names:
+                raise self._limit("http_names", "looked up too many names of hosts")
 
     @contextmanager
     def under_way(self, responses: int) -> Iterator[None]:

@@ -6,8 +6,9 @@ Pure: knows no network, and decides the same for the first request and for each 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import METHODS, Origin, OriginPattern, is_address
@@ -15,6 +16,11 @@ from orchestrator_plugin_sdk.origins import METHODS, Origin, OriginPattern, is_a
 from ..policy import HttpGrant, Policy
 from .addresses import Address, Network, is_granted, special
 from .observing import Observations
+
+_OVERRIDES: Final = frozenset(
+    ("x-http-method", "x-http-method-override", "x-method-override", "x-original-method")
+)
+"""Headers that servers take a method from, in the place of the request's."""
 
 
 class DeniedError(Exception):
@@ -93,6 +99,21 @@ class HttpRules:
             if one.pattern.matches(origin) and method in one.methods
             for network in one.networks
         )
+
+    def check_overrides(self, headers: Iterable[tuple[str, str]], origin: Origin) -> None:
+        """Raises `DeniedError` for a header that has a server take the request for one of another
+        method, which is not asked for and granted."""
+        for name, value in headers:
+            if name not in _OVERRIDES:
+                continue
+            method = value.strip().upper()
+            if method not in METHODS:
+                raise DeniedError(
+                    "method override",
+                    f"plugin {self._plugin!r} may not send the header {name} with "
+                    f"{value[:20]!r}, which is none of {', '.join(METHODS)}",
+                )
+            self.check(method, origin)
 
     def _check(
         self,

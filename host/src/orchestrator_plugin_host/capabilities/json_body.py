@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final
 
+from orchestrator_plugin_sdk.secret_places import pointer_to
+
 BATCH: Final = 256
 """Values that are written at once."""
 _PIECE: Final = 65_536
@@ -16,20 +18,32 @@ _PIECE: Final = 65_536
 _MAX_DEPTH: Final = 500
 
 
-def texts(document: Any) -> Iterator[str | None]:
-    """The texts that are values in a document, and None after each `BATCH` of values."""
-    waiting, looked_at = [document], 0
-    while waiting:
-        value = waiting.pop()
-        looked_at += 1
-        if looked_at % BATCH == 0:
-            yield None
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, Mapping):
-            waiting.extend(value.values())
-        elif isinstance(value, (list, tuple)):
-            waiting.extend(value)
+def references(
+    document: Any, named: Callable[[str], str | None]
+) -> Iterator[tuple[str, str] | None]:
+    """The texts that are values in a document and `named` has a name for: those names, and the JSON
+    pointers to where they are. Gives None after each `BATCH` of values."""
+    begun: list[Iterator[tuple[Any, Any]]] = [iter([(None, document)])]
+    keys: list[Any] = []
+    looked_at = 0
+    while begun:
+        for key, value in begun[-1]:
+            looked_at += 1
+            if looked_at % BATCH == 0:
+                yield None
+            if isinstance(value, str):
+                name = named(value)
+                if name is not None:
+                    yield name, pointer_to(*keys[1:], *([] if not keys else [key]))
+            elif isinstance(value, (Mapping, list, tuple)):
+                inside = value.items() if isinstance(value, Mapping) else enumerate(value)
+                begun.append(iter(inside))
+                keys.append(key)
+                break
+        else:
+            begun.pop()
+            if keys:
+                keys.pop()
 
 
 def written(document: Any, replaced: Callable[[str], str]) -> Iterator[str]:

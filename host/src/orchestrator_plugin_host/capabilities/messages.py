@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class WireError(Exception):
@@ -31,9 +31,9 @@ class WireRequest:
     """A request as it is sent, secrets and all."""
 
     method: str
-    target: bytes
-    headers: list[tuple[str, str]]
-    content: bytes | bytearray
+    target: bytes = field(repr=False)
+    headers: list[tuple[str, str]] = field(repr=False)
+    content: bytes | bytearray = field(repr=False)
 
     @property
     def size(self) -> int:

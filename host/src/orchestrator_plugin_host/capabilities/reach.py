@@ -105,10 +105,6 @@ class CallReach:
         """As `reach.CallReach` says."""
         return self._plugin.secrets.scrub(document)
 
-    def beginning(self, text: str, length: int) -> str:
-        """As `reach.CallReach` says."""
-        return self._plugin.secrets.scrubber.beginning(text, length)
-
     def close_at_once(self, error: BaseException | None) -> bool:
         """As `reach.CallReach` says."""
         if self._http is not None and not self._http.close_at_once():

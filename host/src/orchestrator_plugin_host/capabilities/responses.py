@@ -14,6 +14,7 @@ from orchestrator_plugin_sdk.http import HttpHead
 
 from .connections import Connections
 from .decoding import Decoder, DecodingError
+from .frames import forget_frames
 from .http_budget import HttpBudget
 from .messages import WireError, WireHead
 from .pace import Pace
@@ -29,19 +30,20 @@ _NOT_TOLD: Final = frozenset({b"content-encoding", b"transfer-encoding", b"conne
 
 @dataclass(slots=True)
 class OpenResponse:
-    """A response. `until` is the `time.monotonic()` when its time is up; `facts` are what `audit`
-    is told when it has ended."""
+    """A response. `scrubber` takes out the secrets that may be in it; `until` is the
+    `time.monotonic()` when its time is up; `facts` are what `audit` is told when it has ended."""
 
     head: WireHead
     wire: Wire
     connections: Connections
     decoder: Decoder
-    scrubbed: ScrubbedStream
+    scrubber: Scrubber
     budget: HttpBudget
     pace: Pace
     until: float
     facts: dict[str, Any]
     audit: Callable[[dict[str, Any]], None]
+    _scrubbed: ScrubbedStream = field(init=False)
     _failure: str | None = None
     _decoded: Iterator[bytes] | None = None
     _ready: bytearray = field(default_factory=bytearray)
@@ -51,11 +53,18 @@ class OpenResponse:
     _pieces: int = 0
     _down: int = 0
 
+    def __post_init__(self) -> None:
+        self._scrubbed = self.scrubber.stream()
+
     async def read(self, most: int) -> bytes | None:
         """The next piece of the body, of at most `most` bytes, as soon as there is any; None at its
         end. Raises `PluginCallError` or `HttpLimitError`."""
         if not self._ready and not self._over:
-            await self._fill()
+            try:
+                await self._fill()
+            except BaseException as error:
+                forget_frames(error)  # which have what came, as it came
+                raise
         if self._ready:
             piece = bytes(self._ready[: max(1, min(most, MAX_READ))])
             del self._ready[: len(piece)]
@@ -97,7 +106,7 @@ class OpenResponse:
             self._down += len(piece)
             self.budget.count_down(len(piece))
             self.budget.count_received(0, pieces=1)
-            self._ready += self.scrubbed.feed(piece)
+            self._ready += self._scrubbed.feed(piece)
             await self.pace.step()
             return
         self._decoded = None
@@ -113,7 +122,7 @@ class OpenResponse:
             return
         self._over = True
         self.decoder.check_end()
-        self._ready += self.scrubbed.end()
+        self._ready += self._scrubbed.end()
 
     def _error(self, what: str) -> PluginCallError:
         return PluginCallError(ErrorKind.UNAVAILABLE, f"{self.facts['origin']}: {what}")

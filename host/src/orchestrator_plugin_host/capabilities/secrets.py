@@ -7,31 +7,48 @@ one.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets as random_bytes
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from orchestrator_plugin_sdk.codec import pack
 from orchestrator_plugin_sdk.errors import DocumentError
-from orchestrator_plugin_sdk.manifest import PluginManifest
+from orchestrator_plugin_sdk.manifest import ConfigField, PluginManifest, SecretRequirement
 from orchestrator_plugin_sdk.origins import Origin, OriginPattern
+from orchestrator_plugin_sdk.secret_places import SECRET_HEADERS, PlaceKind
 
 from ..errors import PluginRefusedError, SecretError
 from ..policy import Policy, SecretGrant
-from .scrubbing import LEAST, Scrubber
+from .scrubbing import Scrubber
+from .spellings import LEAST
 
 _MOST: Final = 65_536
+_SHORT: Final = 16
+_LOG: Final = logging.getLogger("orchestrator_plugins")
+
+
+Lacking = Literal["manifest", "policy"]
+"""Which of the two does not allow something."""
+
+Place = tuple[PlaceKind, str]
+"""Where in a request: a header, a parameter of the query, a value of the JSON by its pointer."""
+
+_USUAL: Final[frozenset[Place]] = frozenset(("headers", name) for name in SECRET_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Secret:
     name: str
+    table: Literal["secrets", "config"]
     value: str = field(repr=False)
     asked: tuple[OriginPattern, ...]
     granted: tuple[OriginPattern, ...]
+    asked_places: frozenset[Place]
+    granted_places: frozenset[Place]
 
 
 class Secrets:
@@ -47,7 +64,7 @@ class Secrets:
         self._names = {reference: name for name, reference in self.references.items()}
         self._lengths = frozenset(map(len, self._names))
         self._pattern = _alternatives(self._names)
-        self.scrubber = Scrubber(one.value for one in self._secrets.values())
+        self._scrubbers: dict[frozenset[str], Scrubber] = {}
 
     def in_text(self, text: str) -> list[str]:
         """The names of the secrets that a text refers to."""
@@ -64,15 +81,38 @@ class Secrets:
         """Characters of a secret's value."""
         return len(self._secrets[name].value)
 
-    def is_for(self, name: str, origin: Origin) -> str | None:
-        """Whether a secret may go to an origin: none if so, or else which of `manifest` and
-        `policy` has it not."""
+    def scrubber(self, names: Iterable[str]) -> Scrubber:
+        """What takes the values of these secrets out of what comes from outside."""
+        wanted = frozenset(names)
+        if wanted not in self._scrubbers:
+            self._scrubbers[wanted] = Scrubber(self._secrets[name].value for name in wanted)
+        return self._scrubbers[wanted]
+
+    def known_at(self, origin: Origin) -> Iterator[str]:
+        """The names of the secrets that may go to an origin, and so may come from there."""
+        return (name for name in self._secrets if self.lacks_origin(name, origin) is None)
+
+    def table_of(self, name: str) -> str:
+        """The table of the manifest that declares a secret: `secrets` or `config`."""
+        return self._secrets[name].table
+
+    def lacks_origin(self, name: str, origin: Origin) -> Lacking | None:
+        """Which of manifest and policy does not let a secret go to an origin, if one does not."""
         secret = self._secrets[name]
         if not any(pattern.matches(origin) for pattern in secret.asked):
             return "manifest"
         if not any(pattern.matches(origin) for pattern in secret.granted):
             return "policy"
         return None
+
+    def lacks_place(self, name: str, place: Place) -> Lacking | None:
+        """Which of manifest and policy does not let a secret stand there, if one does not."""
+        secret = self._secrets[name]
+        if place in _USUAL:
+            return None
+        if place not in secret.asked_places:
+            return "manifest"
+        return None if place in secret.granted_places else "policy"
 
     def into_text(self, text: str) -> str:
         """The text with the values in the place of the references."""
@@ -92,19 +132,17 @@ class Secrets:
         """A document, or a text, without the values."""
         if not self._secrets or not self._may_be_in(document):
             return document
+        clean = self.scrubber(self._secrets).text
         if isinstance(document, Mapping):  # whose own keys are names of fields
-            return {
-                key: _map_texts(value, self.scrubber.text, keys=True)
-                for key, value in document.items()
-            }
-        return _map_texts(document, self.scrubber.text, keys=True)
+            return {key: _map_texts(value, clean, keys=True) for key, value in document.items()}
+        return _map_texts(document, clean, keys=True)
 
     def _may_be_in(self, document: Any) -> bool:
         """Whether to look at each text of a document: in MessagePack they are as they are."""
         if isinstance(document, str):
             return True
         try:
-            return self.scrubber.finds(pack(document))
+            return self.scrubber(self._secrets).finds(pack(document))
         except DocumentError:  # of a native plugin: not all texts are Unicode
             return True
 
@@ -154,7 +192,7 @@ def bind(
                     f'  {name} = {{ env = "{name.upper().replace("-", "_")}" }}'
                 )
             continue
-        found.append(_secret(manifest.name, name, value, asked.urls, grant.urls))
+        found.append(_secret(manifest.name, "secrets", name, value, asked, grant))
     given = dict(config)
     marked = {name: one for name, one in (manifest.config or {}).items() if one.secret}
     for name, field_ in marked.items():
@@ -163,8 +201,8 @@ def bind(
         value = given[name]
         if not isinstance(value, str):
             raise SecretError(f"plugin {manifest.name!r}: config.{name} is a secret: a text")
-        urls = policy.secrets[name].urls if name in policy.secrets else ()
-        found.append(_secret(manifest.name, name, value, field_.urls, urls))
+        grant = policy.secrets.get(name, SecretGrant())
+        found.append(_secret(manifest.name, "config", name, value, field_, grant))
     secrets = Secrets(manifest.name, found)
     for name in marked:
         if name in given:
@@ -173,21 +211,50 @@ def bind(
 
 
 def _secret(
-    plugin: str, name: str, value: str, asked: Sequence[str], granted: Sequence[str]
+    plugin: str,
+    table: Literal["secrets", "config"],
+    name: str,
+    value: str,
+    asked: SecretRequirement | ConfigField,
+    grant: SecretGrant,
 ) -> _Secret:
     if not LEAST <= len(value) <= _MOST or not value.isprintable():
         raise SecretError(
             f"plugin {plugin!r}: the value of the secret {name!r} must be {LEAST} to {_MOST:,} "
             "characters that can be printed, on one line"
         )
-    patterns = tuple(map(OriginPattern.parse, asked))
-    if not granted and any(one.is_for_any_host for one in patterns):
+    patterns = tuple(map(OriginPattern.parse, asked.urls))
+    wide = next((one for one in patterns if one.has_wildcard), None)
+    if wide is not None and not grant.urls:
         raise PluginRefusedError(
-            f"plugin {plugin!r} may send the secret {name!r} to any host by its manifest: name "
-            f"the hosts in the policy\n  [plugins.{plugin}.secrets.{name}]\n"
-            '  urls = ["https://…"]'
+            f"plugin {plugin!r} may send the secret {name!r} to {wide} by its manifest, which are "
+            f"hosts that it does not name: name them in the policy\n"
+            f'  [plugins.{plugin}.secrets.{name}]\n  urls = ["https://…"]'
         )
-    return _Secret(name, value, patterns, tuple(map(OriginPattern.parse, granted)) or patterns)
+    if len(value) < _SHORT:
+        _LOG.warning(
+            "plugin %r: the value of the secret %r has %d characters: one of less than %d is "
+            "easily guessed, and a server that is sent guesses tells which was right",
+            plugin, name, len(value), _SHORT,
+        )  # fmt: skip
+    return _Secret(
+        name,
+        table,
+        value,
+        patterns,
+        tuple(map(OriginPattern.parse, grant.urls)) or patterns,
+        _places(asked.headers, asked.query, asked.json),
+        _places(grant.headers, grant.query, grant.json_pointers),
+    )
+
+
+def _places(
+    headers: Iterable[str], query: Iterable[str], pointers: Iterable[str]
+) -> frozenset[Place]:
+    named: tuple[tuple[PlaceKind, Iterable[str]], ...] = (
+        ("headers", headers), ("query", query), ("json", pointers),
+    )  # fmt: skip
+    return frozenset((kind, place) for kind, places in named for place in places)
 
 
 def _read(plugin: str, name: str, grant: SecretGrant) -> str | None:

@@ -88,13 +88,18 @@ class SharedReach:
         from ..audit import PluginAudit
         from ..component_file import ComponentFile
         from ..config import check_config
+        from .frames import forget_frames
         from .reach import PluginReach
         from .secrets import bind
 
         check_config(admitted.manifest, config)
-        secrets, given = await anyio.to_thread.run_sync(
-            bind, admitted.manifest, admitted.policy, config
-        )
+        try:
+            secrets, given = await anyio.to_thread.run_sync(
+                bind, admitted.manifest, admitted.policy, config
+            )
+        except BaseException as error:
+            forget_frames(error)  # which have the values
+            raise
         source = admitted.source
         manifest, policy = admitted.manifest, admitted.policy  # what is kept: not the file's bytes
         audit = PluginAudit(
@@ -194,7 +199,10 @@ def _read_tls(ca_file: Path | None) -> ssl.SSLContext:
     from .messages import WireError
 
     try:
-        made = ssl.create_default_context(cafile=str(ca_file or certifi.where()))
+        # Not `create_default_context`, which writes the keys of connections to the file that
+        # SSLKEYLOGFILE names.
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.load_verify_locations(str(ca_file or certifi.where()))
     except (OSError, ssl.SSLError):
         raise WireError(
             "the host can't read the certificates that it is to trust (ca_file)",

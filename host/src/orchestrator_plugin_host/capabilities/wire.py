@@ -23,9 +23,9 @@ from .addresses import Address
 from .messages import WireError, WireHead, WireRequest
 from .pace import Pace
 
-MAX_HEAD_LINES: Final = 256
+MAX_HEAD_LINES: Final = 100
 """Lines of all heads of one response together."""
-MAX_INTERIM: Final = 8
+MAX_INTERIM: Final = 4
 """Responses before the response: `103 Early Hints` and the like."""
 CONNECT_SECONDS: Final = 10.0
 """How long connecting to one address may take, TLS included."""

@@ -51,7 +51,7 @@ def check(
     """Show what a policy file grants, or every fault in it."""
     out = Output(as_json)
     with out.reporting():
-        read = read_policy(path).model_dump(mode="json", exclude_defaults=True)
+        read = read_policy(path).model_dump(mode="json", exclude_defaults=True, by_alias=True)
         if as_json:
             out.document(read)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,10 @@ from ...settings import HostSettings
 from ..output import FAILED, CacheOption, JsonOption, Output, milliseconds
 from ..running import run
 from . import report
+from .attack import Attack, attack
 from .comparison import Compared, compare
 from .display import Display
-from .examples import EXAMPLES, MISBEHAVING, Example, find_examples, make
+from .examples import EXAMPLES, HARVESTING, MISBEHAVING, Example, find_examples, make
 from .limits import TRIALS, Tried, try_limits
 
 __all__ = ["demo"]
@@ -28,31 +30,53 @@ def demo(
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the example plugins, compare them native and sandboxed, and run into limits.
+    """Build the example plugins, compare them native and sandboxed, run into limits, and attack.
 
-    Ends with 0 only if all answers agreed and every limit held.
+    Ends with 0 only if all answers agreed, every limit held, and a plugin that looks for
+    credentials found none in the sandbox.
     """
     out = Output(as_json)
     with out.reporting():
         folder = find_examples(examples)
         settings = HostSettings(cache_directory=Path(cache)) if cache else HostSettings()
         started = time.perf_counter()
-        with Display(out, (*EXAMPLES, MISBEHAVING)) as display:
-            compared, tried = _run(folder, settings, display)
-        agreed = all(one.agree for one in compared)
-        survived = all(one.ok for one in tried)
+        with Display(out, (*EXAMPLES, MISBEHAVING, HARVESTING)) as display:
+            shown = _run(folder, settings, display)
         took = milliseconds(started)
         if as_json:
-            out.document(_document(compared, tried, agreed and survived, took))
+            out.document(shown.document(took))
         else:
-            out.people.print(report.summary(compared, tried, took))
-    if not (agreed and survived):
+            out.people.print(report.summary(shown.compared, shown.tried, shown.attack, took))
+    if not shown.ok:
         raise typer.Exit(FAILED)
 
 
-def _run(
-    folder: Path, settings: HostSettings, display: Display
-) -> tuple[list[Compared], list[Tried]]:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """All that the demo came to."""
+
+    compared: list[Compared]
+    tried: list[Tried]
+    attack: Attack
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went as it should."""
+        agreed = all(one.agree for one in self.compared)
+        return agreed and all(one.ok for one in self.tried) and self.attack.ok
+
+    def document(self, took_ms: float) -> dict[str, Any]:
+        """This as JSON."""
+        return {
+            "ok": self.ok,
+            "milliseconds": took_ms,
+            "plugins": [one.document() for one in self.compared],
+            "limits": [one.document() for one in self.tried],
+            "attack": self.attack.document(),
+        }
+
+
+def _run(folder: Path, settings: HostSettings, display: Display) -> _Shown:
     """One plugin after the other: each is shown as soon as it is ready.
 
     Builds run on the main thread, outside of any event loop, where Ctrl-C ends them at once.
@@ -75,15 +99,9 @@ def _run(
         display.show(report.trial(one))
 
     run(try_limits, made, TRIALS, settings, display, show)
-    return compared, tried
-
-
-def _document(
-    compared: list[Compared], tried: list[Tried], ok: bool, took_ms: float
-) -> dict[str, Any]:
-    return {
-        "ok": ok,
-        "milliseconds": took_ms,
-        "plugins": [one.document() for one in compared],
-        "limits": [one.document() for one in tried],
-    }
+    display.show(report.attack_opening())
+    harvesting = make(folder / HARVESTING, display)
+    with display.step(HARVESTING, "loading it natively and sandboxed, in processes of their own"):
+        attacked = attack(harvesting.directory, harvesting.component, settings.cache_directory)
+    display.show(report.attacked(attacked))
+    return _Shown(compared, tried, attacked)

@@ -20,6 +20,8 @@ EXAMPLES: Final = ("markov-provider", "ngram-embedder", "memory-vectors", "text-
 """Those that are compared: one of each kind, the embedder before the store of its vectors."""
 MISBEHAVING: Final = "misbehaving-tools"
 """The one that does what the others don't."""
+HARVESTING: Final = "harvesting-provider"
+"""The one that looks for credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,13 @@ def find_examples(given: Path | None) -> Path:
     above = (here, *here.parents, *Path(__file__).parents)
     candidates = [given] if given else [folder / "guest-examples" for folder in above]
     for folder in candidates:
-        if all((folder / name / "plugin.toml").is_file() for name in (*EXAMPLES, MISBEHAVING)):
+        if all(
+            (folder / name / "plugin.toml").is_file()
+            for name in (*EXAMPLES, MISBEHAVING, HARVESTING)
+        ):
             return folder
     if given:
-        wanted = ", ".join((*EXAMPLES, MISBEHAVING))
+        wanted = ", ".join((*EXAMPLES, MISBEHAVING, HARVESTING))
         raise PluginNotFoundError(f"{given} does not hold the example plugins: {wanted}")
     raise PluginNotFoundError(
         "the example plugins are not here: run this in the project's source tree, or say where "

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..output import printable
+from .attack import Attack
 from .comparison import Compared
 from .limits import Tried
 
@@ -92,16 +93,59 @@ def trial(one: Tried) -> RenderableType:
     return Padding(Constrain(table, _WIDTH), (1, 0, 0, 0), expand=False)
 
 
-def summary(compared: Sequence[Compared], tried: Sequence[Tried], took_ms: float) -> RenderableType:
+def attack_opening() -> RenderableType:
+    """What the attack is."""
+    return Group(
+        "",
+        Text("A taken-over package", style="bold"),
+        Text(
+            "A provider that works, and besides looks for credentials in the environment, at home "
+            "and at a cloud's metadata service, and sends them to a server of its own. All of "
+            "these are stand-ins on this machine, stocked with canaries.",
+            style="dim",
+        ),
+    )
+
+
+def attacked(one: Attack) -> RenderableType:
+    """What the plugin got, natively and sandboxed."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", expand=True)
+    table.add_column("", no_wrap=True, style="cyan")
+    table.add_column("its answer", ratio=2, overflow="fold")
+    table.add_column("its server got", ratio=3, overflow="fold")
+    table.add_column("denied, by the audit", ratio=3, overflow="fold")
+    for played in one.played:
+        found = f"{len(played.lost)} of {played.canaries} credentials"
+        style = "red" if played.lost else "green"
+        table.add_row(
+            played.side,
+            Text(printable(played.answer)),
+            Text("\n".join([found, *played.lost]), style=style),
+            Text(printable("\n".join(played.denied)) or "nothing"),
+        )
+    verdict = (
+        Text("the same answers, and nothing lost in the sandbox", style="green")
+        if one.ok
+        else Text("this did not go as it should", style="bold red")
+    )
+    return Group(Constrain(table, _WIDTH), verdict)
+
+
+def summary(
+    compared: Sequence[Compared], tried: Sequence[Tried], attack: Attack, took_ms: float
+) -> RenderableType:
     """All of it in a sentence."""
     agree = sum(one.agree for one in compared)
     ok = sum(one.ok for one in tried)
-    all_well = agree == len(compared) and ok == len(tried)
+    all_well = agree == len(compared) and ok == len(tried) and attack.ok
+    native, *sandboxed = (len(one.lost) for one in attack.played)
     return Text.assemble(
         "\n",
         _mark(all_well),
         f"  {agree} of {len(compared)} plugins agree, ",
-        f"{ok} of {len(tried)} bad calls stopped and survived, {took_ms / 1000:.1f} s",
+        f"{ok} of {len(tried)} bad calls stopped and survived, ",
+        f"{native} credentials lost natively and {sum(sandboxed)} in the sandbox, ",
+        f"{took_ms / 1000:.1f} s",
     )
 
 
