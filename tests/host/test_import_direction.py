@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "document_scan": set(),
     "document_types": set(),
     "documents": {"document_scan", "document_types", "payload_text", "pieces"},
-    "schemas": set(),
+    "schemas": {"policy"},
     "binary": {"errors"},
     "component_file": {"binary", "document_scan", "errors"},
     "log_events": {"documents"},

@@ -17,6 +17,7 @@ MAY_BE_ZERO = {
     "log_events",
     "log_bytes",
     "http_requests",
+    "http_names",
     "http_up_bytes",
     "http_down_bytes",
 }
