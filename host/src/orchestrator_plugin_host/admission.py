@@ -41,6 +41,11 @@ class AdmittedPlugin:
     policy: Policy
     source: PluginExport[Any] | ComponentFile
 
+    @property
+    def digest(self) -> str | None:
+        """The SHA-256 of the component, in hexadecimal; None for a native plugin."""
+        return self.source.digest if isinstance(self.source, ComponentFile) else None
+
 
 Policies = Policy | PolicyFile
 """One policy for all plugins, or one for each."""

@@ -124,8 +124,8 @@ class SecretError(PluginError):
 
 
 class FilesError(PluginError):
-    """A plugin's data folder, or a folder that the policy grants it, can't be used: another host
-    has it, it is not private, or not there. The message says what to do."""
+    """A plugin's data folder, or a folder that the policy grants it, can't be used: another host or
+    another version has it, it is not private, or not there. The message says what to do."""
 
 
 class PluginInitError(PluginError):

@@ -65,14 +65,15 @@ OriginText = Annotated[str, AfterValidator(_origin)]
 """The text of an `OriginPattern`."""
 
 
-def _digest(text: str) -> str:
+def read_digest(text: str) -> str:
+    """The hexadecimal digits of a SHA-256, in lower case. Raises `ValueError`."""
     plain = text.removeprefix("sha256:").lower()
     if not re.fullmatch("[0-9a-f]{64}", plain):
         raise ValueError("expected a SHA-256: 64 hexadecimal digits, as `inspect` shows them")
     return plain
 
 
-Digest = Annotated[str, AfterValidator(_digest)]
+Digest = Annotated[str, AfterValidator(read_digest)]
 """A SHA-256, with or without `sha256:` before it."""
 
 

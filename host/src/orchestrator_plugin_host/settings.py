@@ -64,7 +64,8 @@ class HostSettings(BaseModel):
     """Where sandboxed plugins run, unless `load` is told otherwise: `in-process`, in this
     process, or `process`, each instance in a worker process of its own."""
     data_directory: Path = Field(default_factory=default_data_directory)
-    """Where the data folders of plugins are, one for each name of a plugin."""
+    """Where the data folders of plugins are, one for each name of a plugin, and the record of which
+    component, by its digest, has written each."""
     artifacts_directory: Path | None = None
     """Where calls get their artifacts folders, which are then the caller's to remove. Without it,
     in a folder that goes when the host is closed."""

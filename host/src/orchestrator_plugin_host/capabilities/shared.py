@@ -86,37 +86,29 @@ class SharedReach:
         """
         # Here and below, so that importing the host does not import all of it.
         from ..audit import PluginAudit
-        from ..component_file import ComponentFile
         from ..config import check_config
         from .reach import PluginReach
         from .secrets import bind
 
-        check_config(admitted.manifest, config)
-        secrets, given = await anyio.to_thread.run_sync(
-            bind, admitted.manifest, admitted.policy, config
-        )
-        source = admitted.source
-        manifest, policy = admitted.manifest, admitted.policy  # what is kept: not the file's bytes
-        audit = PluginAudit(
-            manifest.name,
-            source.digest if isinstance(source, ComponentFile) else None,
-            self._audit,
-        )
+        # What is kept: not the file's bytes.
+        manifest, policy, digest = admitted.manifest, admitted.policy, admitted.digest
+        check_config(manifest, config)
+        secrets, given = await anyio.to_thread.run_sync(bind, manifest, policy, config)
+        audit = PluginAudit(manifest.name, digest, self._audit)
         reach = PluginReach(
             admitted,
             lambda: self._http(manifest, policy, secrets, audit),
-            lambda: self._files(manifest, policy),
+            lambda: self._files(manifest, policy, digest),
             secrets,
             audit,
         )
         # Now, so that no call waits for it, and that what can't be opened is told. Native plugins
         # have a context with all of it.
-        native = not isinstance(source, ComponentFile)
         observed = self._observations is not None
-        if admitted.manifest.http or observed:
+        if manifest.http or observed:
             await anyio.to_thread.run_sync(_import_http)
             _ = reach.http
-        if native or observed or admitted.manifest.files != FilesRequirement():
+        if digest is None or observed or manifest.files != FilesRequirement():
             await anyio.to_thread.run_sync(lambda: (reach.files, reach.http))
         return reach, given
 
@@ -136,9 +128,9 @@ class SharedReach:
             self._observations,
         )
 
-    def _files(self, manifest: PluginManifest, policy: Policy) -> PluginFiles:
+    def _files(self, manifest: PluginManifest, policy: Policy, digest: str | None) -> PluginFiles:
         from ..policy import FolderQuota
-        from .files import PluginFiles
+        from .files import PluginFiles, owner_of
 
         asked, granted = manifest.files, policy.files
         note = None
@@ -149,7 +141,14 @@ class SharedReach:
             note = self._observations.note_root
         folders, removals = self._of_files()
         return PluginFiles(
-            manifest.name, asked, granted, folders, self._artifacts(), removals, note
+            manifest.name,
+            owner_of(digest),
+            asked,
+            granted,
+            folders,
+            self._artifacts(),
+            removals,
+            note,
         )
 
     def _of_files(self) -> tuple[DataFolders, Removals]:
