@@ -107,7 +107,7 @@ class PluginNotFoundError(PluginError):
 
 
 class PluginRefusedError(PluginError):
-    """A plugin asks for something that the operator does not grant."""
+    """A plugin asks for more than the operator grants, or is not the one that the policy names."""
 
 
 class PolicyError(PluginError):

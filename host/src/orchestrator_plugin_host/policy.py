@@ -183,6 +183,17 @@ class Policy(BaseModel):
     limits: Limits | None = None
     """Limits that take the place of the host's, those that are named."""
 
+    @property
+    def grants(self) -> tuple[str, ...]:
+        """The kinds of things that it grants, of `http`, `secrets`, `files` and `wasi`."""
+        granted = {
+            "http": bool(self.http),
+            "secrets": bool(self.secrets),
+            "files": self.files != FilesGrant(),
+            "wasi": self.wasi != "none",
+        }
+        return tuple(name for name, is_granted in granted.items() if is_granted)
+
     def of(self, plugin: str) -> Self:
         """The policy of a plugin: this one."""
         return self

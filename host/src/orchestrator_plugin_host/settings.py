@@ -60,6 +60,10 @@ class HostSettings(BaseModel):
     policy: Policy | PolicyFile = Field(default_factory=Policy)
     """What every plugin may reach, or each by its name (`read_policy`), unless `load` is given
     another policy."""
+    require_digest: bool = False
+    """Whether a plugin is refused whose policy grants it anything without naming its digest
+    (`Policy.digest`). A native plugin has none: it is refused whenever its policy grants anything.
+    """
     tier: Tier = "in-process"
     """Where sandboxed plugins run, unless `load` is told otherwise: `in-process`, in this
     process, or `process`, each instance in a worker process of its own."""

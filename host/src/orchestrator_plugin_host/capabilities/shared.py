@@ -94,7 +94,7 @@ class SharedReach:
         manifest, policy, digest = admitted.manifest, admitted.policy, admitted.digest
         check_config(manifest, config)
         secrets, given = await anyio.to_thread.run_sync(bind, manifest, policy, config)
-        audit = PluginAudit(manifest.name, digest, self._audit)
+        audit = PluginAudit(manifest.name, digest, policy.digest is not None, self._audit)
         reach = PluginReach(
             admitted,
             lambda: self._http(manifest, policy, secrets, audit),
