@@ -122,6 +122,11 @@ class SecretGrant(BaseModel):
     urls: tuple[OriginText, ...] = ()
     """The origins it may go to, of those that the manifest names; without any, all of those."""
 
+    @property
+    def has_source(self) -> bool:
+        """Whether it says where the value is."""
+        return any(one is not None for one in (self.env, self.file, self.keyring))
+
     @field_validator("urls")
     @classmethod
     def _some(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
@@ -233,6 +238,11 @@ class PolicyFile(BaseModel):
     def of(self, plugin: str) -> Policy:
         """The policy of a plugin."""
         return self.plugins.get(plugin, self.default)
+
+
+def usual_variable(secret: str) -> str:
+    """The environment variable that is suggested for a secret."""
+    return secret.upper().replace("-", "_")
 
 
 def read_policy(path: Path | str) -> PolicyFile:

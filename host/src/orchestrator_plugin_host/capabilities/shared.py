@@ -88,12 +88,11 @@ class SharedReach:
         from ..audit import PluginAudit
         from ..config import check_config
         from .reach import PluginReach
-        from .secrets import bind
 
         # What is kept: not the file's bytes.
         manifest, policy, digest = admitted.manifest, admitted.policy, admitted.digest
         check_config(manifest, config)
-        secrets, given = await anyio.to_thread.run_sync(bind, manifest, policy, config)
+        secrets, given = await anyio.to_thread.run_sync(self._bind, manifest, policy, config)
         audit = PluginAudit(manifest.name, digest, policy.digest is not None, self._audit)
         reach = PluginReach(
             admitted,
@@ -111,6 +110,17 @@ class SharedReach:
         if digest is None or observed or manifest.files != FilesRequirement():
             await anyio.to_thread.run_sync(lambda: (reach.files, reach.http))
         return reach, given
+
+    def _bind(
+        self, manifest: PluginManifest, policy: Policy, config: Mapping[str, Any]
+    ) -> tuple[Secrets, Mapping[str, Any]]:
+        if self._observations is None:
+            from .secrets import bind
+
+            return bind(manifest, policy, config)
+        from .stand_ins import bind_observed
+
+        return bind_observed(self._observations, manifest, policy, config)
 
     def _http(
         self, manifest: PluginManifest, policy: Policy, secrets: Secrets, audit: PluginAudit

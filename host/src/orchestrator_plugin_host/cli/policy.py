@@ -24,7 +24,7 @@ from ..component_file import read_component
 from ..discovery import PluginSource, resolve
 from ..host import PluginHost
 from ..limits import Limits
-from ..pinning import pin_lines, unpinned_tables
+from ..pinning import pin_lines, unpinned, unpinned_tables
 from ..policy import Policy, PolicyFile, read_policy
 from ..settings import HostSettings, Tier
 from ..suggesting import Suggestion, suggest
@@ -146,8 +146,10 @@ def suggest_policy(
     """Run one method in audit mode and print the least policy and manifest that it used.
 
     In audit mode a plugin may make any request to the public internet, and has an empty data folder
-    and an artifacts folder. Secrets and folders are those of --policy. A sandboxed plugin runs in
-    a process of its own.
+    and an artifacts folder. Folders are those of --policy. Of a secret the value is used only if
+    --policy names the origins that it may go to (urls), and goes to those alone; of any other the
+    plugin has a stand-in. A digest that --policy names must be the component's. A sandboxed plugin
+    runs in a process of its own.
     """
     out = Output(as_json)
     with out.reporting():
@@ -185,8 +187,11 @@ async def _run(
     base = granted.of(manifest.name)
     levels = [Policy().level_of(name) for name, _ in file.imports] if file else []
     needed = max((one for one in levels if one is not None), key=len, default="none")
-    held = base.model_copy(update={"wasi": needed, "digest": None})
     digest = None if file is None else file.digest
+    told = unpinned(granted, manifest.name, digest)
+    if told is not None:
+        out.note(told)
+    held = base.model_copy(update={"wasi": needed})
 
     def used() -> Suggestion:
         return suggest(manifest, base, digest, needed, seen)
@@ -197,9 +202,9 @@ async def _run(
         )
     except BaseException:
         if not out.as_json:  # which is one document, and that is the error
-            _show(out, used())
+            _show(out, used(), seen)
         raise
-    _show(out, used())
+    _show(out, used(), seen)
 
 
 async def _call(
@@ -230,10 +235,25 @@ async def _call(
                     await asked
 
 
-def _show(out: Output, suggestion: Suggestion) -> None:
+def _show(out: Output, suggestion: Suggestion, seen: Observations) -> None:
+    stand_ins = sorted(seen.stand_ins)
     if out.as_json:
-        out.document({"policy": suggestion.policy, "manifest": suggestion.manifest})
+        out.document(
+            {
+                "policy": suggestion.policy,
+                "manifest": suggestion.manifest,
+                "stand_ins": stand_ins,
+            }
+        )
         return
+    if stand_ins:
+        out.people.print(
+            f"# stand-ins, not the values, were used for: {', '.join(stand_ins)}\n"
+            "# (to use a value, bind the secret in --policy and name its urls there)\n",
+            style="dim",
+            markup=False,
+            soft_wrap=True,
+        )
     out.people.print("# for the policy file", style="dim")
     out.people.print(suggestion.policy, markup=False, soft_wrap=True)
     if suggestion.manifest:
