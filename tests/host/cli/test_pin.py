@@ -17,7 +17,7 @@ from .conftest import Command
 
 NAME = "wat-guest"
 OLD = "0" * 64
-COMPONENT = Guest().build()
+COMPONENT = Guest(data=b"pinned").build()
 DIGEST = read_component(COMPONENT).digest
 
 # Ways in which a policy may be laid out. Each has the plugin, and something after it.
