@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,15 @@ from pathlib import Path
 
 import orchestrator_plugin_host
 import pytest
-from orchestrator_plugin_host import LimitExceededError, Limits, PolicyFile, read_policy
+from orchestrator_plugin_host import (
+    LimitExceededError,
+    Limits,
+    PolicyFile,
+    read_component,
+    read_policy,
+)
+from orchestrator_plugin_host.capabilities.files import DataFolders, owner_of
+from orchestrator_plugin_host.cli import app
 from orchestrator_plugin_sdk import (
     ManifestLimits,
     Message,
@@ -25,6 +34,8 @@ from orchestrator_plugin_sdk import (
     read_manifest,
 )
 from support.building import CACHE
+from support.guests import Guest
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -163,3 +174,27 @@ def test_what_the_security_page_points_to_exists() -> None:
     named = set(re.findall(r"`(tests/[\w/.-]+)`", text))
     assert len(named) > 20
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_commands_about_digests_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a plugin, its policy and its data folder are, one after the other."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORCHESTRATOR_PLUGIN_DATA", str(tmp_path / "data"))
+    (tmp_path / "chat.wasm").write_bytes(Guest().build(name="chat"))
+    [policy] = [
+        one for one in blocks(ROOT / "docs/policy.md", "toml") if one.startswith("# policy.toml")
+    ]
+    (tmp_path / "policy.toml").write_text(policy)
+    folders = DataFolders(tmp_path / "data")
+    folders.taken("chat", owner_of("0" * 64))
+    folders.back("chat")
+    shown = "".join(blocks(ROOT / "docs/policy.md", "console"))
+    commands = re.findall(r"^\$ orchestrator-plugin (.+)$", shown, re.MULTILINE)
+    assert len(commands) == 5
+    said = [CliRunner().invoke(app, shlex.split(one)) for one in commands]
+    assert [one.exit_code for one in said] == [0] * 5
+    digest = read_component((tmp_path / "chat.wasm").read_bytes()).digest
+    assert said[0].stdout.endswith(f" → sha256:{digest}\n")
+    assert "✗ [plugins.chat]" not in said[1].stdout
+    assert "by the digest that the policy names" in said[2].stdout
+    assert said[4].stdout.startswith(f"chat: sha256:{'0' * 64} → sha256:9f86")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,29 @@ QUOTA = FolderQuota(bytes=1_000_000, files=10)
 
 
 @pytest.fixture(scope="module")
-async def host(
+async def hosts(
     anyio_backend: str, cache_directory: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[PluginHost]:
-    """A host whose plugins' folders are a test's own."""
-    settings = HostSettings(
-        cache_directory=cache_directory,
-        data_directory=tmp_path_factory.mktemp("data"),
-        artifacts_directory=tmp_path_factory.mktemp("artifacts"),
-    )
-    async with PluginHost(settings) as opened:
-        yield opened
+) -> AsyncIterator[dict[bool, PluginHost]]:
+    """A host for native plugins, and one for components: neither has what the other has written."""
+    async with AsyncExitStack() as opened:
+        yield {
+            native: await opened.enter_async_context(
+                PluginHost(
+                    HostSettings(
+                        cache_directory=cache_directory,
+                        data_directory=tmp_path_factory.mktemp("data"),
+                        artifacts_directory=tmp_path_factory.mktemp("artifacts"),
+                    )
+                )
+            )
+            for native in (True, False)
+        }
+
+
+@pytest.fixture
+def host(hosts: dict[bool, PluginHost], where: str) -> PluginHost:
+    """A host whose plugins' folders are those of this module's tests."""
+    return hosts[where == "native"]
 
 
 @pytest.fixture

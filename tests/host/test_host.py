@@ -368,10 +368,10 @@ async def test_closing_while_admitting_leaves_nothing(
 ) -> None:
     admitting, closed = threading.Event(), threading.Event()
 
-    def slowly(*given: Any) -> Any:
+    def slowly(*given: Any, **options: Any) -> Any:
         admitting.set()
         closed.wait(10)
-        return admit_component(*given)
+        return admit_component(*given, **options)
 
     monkeypatch.setattr(loading, "admit_component", slowly)
 

@@ -39,6 +39,8 @@ LAYERS: dict[str, set[str]] = {
         "pieces",
     },
     "policy": {"errors", "limits"},
+    "pinning": {"policy"},
+    "notices": set(),
     "settings": {"limits", "policy"},
     "discovery": {"errors"},
     "reach": set(),
@@ -57,7 +59,7 @@ LAYERS: dict[str, set[str]] = {
         "timing",
     },
     "audit": {"calls", "errors"},
-    "admission": {"component_file", "errors", "limits", "policy", "wit"},
+    "admission": {"component_file", "errors", "limits", "pinning", "policy", "wit"},
     "capabilities": {
         "admission",
         "audit",
@@ -66,6 +68,7 @@ LAYERS: dict[str, set[str]] = {
         "config",
         "errors",
         "limits",
+        "notices",
         "policy",
         "reach",
         "settings",
@@ -121,6 +124,8 @@ LAYERS["loading"] = {
     "config",
     "discovery",
     "handles",
+    "notices",
+    "pinning",
     "policy",
 }
 LAYERS["host"] = {*LAYERS["loading"], "loading"}
@@ -128,7 +133,7 @@ LAYERS["public"] = {*LAYERS["host"], "host"}
 LAYERS["__init__"] = {*LAYERS["public"], "public"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}
 LAYERS["granting"] = {"policy"}
-LAYERS["suggesting"] = {"capabilities", "policy"}
+LAYERS["suggesting"] = {"capabilities", "pinning", "policy"}
 LAYERS["cli"] = {
     *LAYERS["__init__"],
     "__init__",

@@ -146,7 +146,7 @@ def test_a_policy_of_a_digest_is_for_no_other_component() -> None:
     assert admitted.policy.digest == digest
     with pytest.raises(PluginRefusedError) as caught:
         admit_component(data, Limits(), PolicyFile(plugins={"wat-guest": {"digest": "0" * 64}}))
-    assert f'digest = "{digest}"' in str(caught.value)
+    assert f'  [plugins.wat-guest]\n  digest = "sha256:{digest}"' in str(caught.value)
     assert "it is another plugin, or another version of it" in str(caught.value)
 
 

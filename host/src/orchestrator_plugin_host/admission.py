@@ -17,6 +17,7 @@ from orchestrator_plugin_sdk.plugin import PluginExport
 from .component_file import ComponentFile, read_component
 from .errors import ComponentTooLargeError, InvalidComponentError, PluginRefusedError
 from .limits import UNITS, Limits, effective_limits
+from .pinning import how_to_pin, unpinned
 from .policy import Policy, PolicyFile
 from .wit import World, full_name, read_contract
 
@@ -41,25 +42,38 @@ class AdmittedPlugin:
     policy: Policy
     source: PluginExport[Any] | ComponentFile
 
+    @property
+    def digest(self) -> str | None:
+        """The SHA-256 of the component, in hexadecimal; None for a native plugin."""
+        return self.source.digest if isinstance(self.source, ComponentFile) else None
+
 
 Policies = Policy | PolicyFile
 """One policy for all plugins, or one for each."""
 
 
 def admit_export(
-    export: PluginExport[Any], limits: Limits, policies: Policies | None = None
+    export: PluginExport[Any],
+    limits: Limits,
+    policies: Policies | None = None,
+    *,
+    require_digest: bool = False,
 ) -> AdmittedPlugin:
-    """Admits a native plugin. Without `policies` nothing is granted.
+    """Admits a native plugin. Without `policies` nothing is granted. It has no digest: with
+    `require_digest` it is refused if its policy grants anything.
 
     Raises `PluginValidationError`, `PluginVersionMismatchError` or `PluginRefusedError`.
     """
     manifest = check_export(export)
-    policy = (policies or Policy()).of(manifest.name)
+    policies = policies or Policy()
+    policy = policies.of(manifest.name)
     if policy.digest is not None:
         raise PluginRefusedError(
             f"the policy for plugin {manifest.name!r} is for the component {policy.digest}; this "
             "is a native plugin: remove digest from its policy, or load the component"
         )
+    if require_digest:
+        _check_pinned(policies, manifest.name, None)
     limits = effective_limits(limits_of(policy, limits), manifest)
     return AdmittedPlugin(manifest, KINDS[manifest.type], limits, policy, export)
 
@@ -72,8 +86,11 @@ def limits_of(policy: Policy, limits: Limits) -> Limits:
     return limits.model_copy(update={name: getattr(given, name) for name in given.model_fields_set})
 
 
-def admit_component(data: bytes, limits: Limits, policies: Policies) -> AdmittedPlugin:
-    """Admits a component by its bytes, as far as can be told without compiling it.
+def admit_component(
+    data: bytes, limits: Limits, policies: Policies, *, require_digest: bool = False
+) -> AdmittedPlugin:
+    """Admits a component by its bytes, as far as can be told without compiling it. With
+    `require_digest` it is refused if its policy grants anything and names no digest.
 
     The backend compares its types once it is compiled, before it runs. Raises
     `InvalidComponentError`, `PluginValidationError`, `PluginVersionMismatchError`,
@@ -96,8 +113,10 @@ def admit_component(data: bytes, limits: Limits, policies: Policies) -> Admitted
         raise PluginRefusedError(
             f"the policy for plugin {manifest.name!r} is for the component {policy.digest}, this "
             f"is {file.digest}: it is another plugin, or another version of it. If you trust it, "
-            f'say in the policy\n  [plugins.{manifest.name}]\n  digest = "{file.digest}"'
+            f"{how_to_pin(policies, manifest.name, file.digest)}"
         )
+    if require_digest:
+        _check_pinned(policies, manifest.name, file.digest)
     limits = limits_of(policy, limits)
     effective = effective_limits(limits, manifest)
     _check_contents(file, manifest, limits)
@@ -108,6 +127,14 @@ def admit_component(data: bytes, limits: Limits, policies: Policies) -> Admitted
 def world_of(kind: Kind) -> World:
     """The WIT world of a kind of plugin."""
     return read_contract().worlds[kind.world]
+
+
+def _check_pinned(policies: Policies, plugin: str, digest: str | None) -> None:
+    told = unpinned(policies, plugin, digest)
+    if told is not None:
+        raise PluginRefusedError(
+            f"{told}\nIt is refused because this host has HostSettings(require_digest=True)"
+        )
 
 
 def _check_contents(file: ComponentFile, manifest: PluginManifest, limits: Limits) -> None:

@@ -111,9 +111,14 @@ class AuditLog:
 class PluginAudit:
     """What is written of one loaded plugin, into `log` if there is one."""
 
-    def __init__(self, plugin: str, digest: str | None, log: AuditLog | None = None) -> None:
+    def __init__(
+        self, plugin: str, digest: str | None, pinned: bool, log: AuditLog | None = None
+    ) -> None:
+        """`digest` is that of the component, None for a native plugin; `pinned` says whether the
+        policy names it."""
         self._plugin = plugin
         self._digest = digest
+        self._pinned = pinned
         self._log = log
         self._sink = None if log is None else log.write
 
@@ -155,6 +160,7 @@ class PluginAudit:
                 **({} if denied is None else {"reason": denied}),
                 "plugin": self._plugin,
                 "digest": self._digest,
+                "pinned": self._pinned,
                 "call": call.id,
                 "operation": call.operation,
                 "run": call.context.run_id,

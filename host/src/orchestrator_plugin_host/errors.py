@@ -107,7 +107,7 @@ class PluginNotFoundError(PluginError):
 
 
 class PluginRefusedError(PluginError):
-    """A plugin asks for something that the operator does not grant."""
+    """A plugin asks for more than the operator grants, or is not the one that the policy names."""
 
 
 class PolicyError(PluginError):
@@ -124,8 +124,8 @@ class SecretError(PluginError):
 
 
 class FilesError(PluginError):
-    """A plugin's data folder, or a folder that the policy grants it, can't be used: another host
-    has it, it is not private, or not there. The message says what to do."""
+    """A plugin's data folder, or a folder that the policy grants it, can't be used: another host or
+    another version has it, it is not private, or not there. The message says what to do."""
 
 
 class PluginInitError(PluginError):

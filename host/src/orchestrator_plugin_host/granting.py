@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import OriginPattern
 
-from .policy import Policy
+from .policy import Policy, usual_variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def asked_for(manifest: PluginManifest, policy: Policy) -> Iterator[Asked]:
             f"secret {name} for {', '.join(secret.urls)}"
             + ("" if secret.required else " (optional)"),
             name in policy.secrets,
-            f'[{table}.secrets.{name}]\nenv = "{name.upper().replace("-", "_")}"',
+            f'[{table}.secrets.{name}]\nenv = "{usual_variable(name)}"',
         )
     for root in ("data", "artifacts"):
         if getattr(manifest.files, root):

@@ -60,8 +60,9 @@ class PluginHost:
         """`resolver` finds the addresses that plugins' requests go to, instead of the system's.
 
         With `observations` a plugin may make every request but those to special addresses, and has
-        data and artifacts folders, whatever manifest and policy say; what it uses is noted. For
-        finding out what a plugin needs, never for running one.
+        data and artifacts folders, whatever manifest and policy say; what it uses is noted. Random
+        texts stand in for secrets whose origins the policy does not name. For finding out what a
+        plugin needs, never for running one.
         """
         self.settings = settings or HostSettings()
         self._resolver = resolver

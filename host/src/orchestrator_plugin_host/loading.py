@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -25,6 +26,8 @@ from .component_file import ComponentFile, read_component
 from .discovery import PluginSource, resolve
 from .errors import PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
+from .notices import warn
+from .pinning import unpinned
 from .sandbox.opening import SharedSandbox
 from .settings import HostSettings, Tier
 
@@ -48,6 +51,7 @@ class Loading:
     ) -> None:
         """On the event loop that the plugins are for; as `PluginHost` says. Raises `AuditError`."""
         self._settings = settings
+        self._is_observed = observations is not None
         self._reach = SharedReach(settings, resolver, observations)
         self._reach.open()
         self.sandbox = SharedSandbox()
@@ -76,16 +80,20 @@ class Loading:
         async with self._freed_if_closed():
             most = settings.limits.component_bytes
             found = await resolve(source, most, opened=self.sandbox.prepare)
+            required = settings.require_digest
             if isinstance(found, PluginExport):
-                admitted = admit_export(found, settings.limits, settings.policy)
+                admitted = admit_export(
+                    found, settings.limits, settings.policy, require_digest=required
+                )
                 if tier is not None:
                     raise PluginRefusedError(
                         f"plugin {admitted.manifest.name!r} is native: it is not sandboxed, in no "
                         "tier; load it without tier=, or load it as a component"
                     )
             else:
+                admit = partial(admit_component, require_digest=required)
                 admitted = await anyio.to_thread.run_sync(
-                    admit_component, found, settings.limits, settings.policy
+                    admit, found, settings.limits, settings.policy
                 )
             handle_type = HANDLES[admitted.manifest.type]
             if expect is not None and not issubclass(handle_type, expect):
@@ -93,6 +101,7 @@ class Loading:
                     f"plugin {admitted.manifest.name!r} is of the type {admitted.manifest.type}, "
                     f"expected {expect.plugin_type}"
                 )
+            self._warn_if_unpinned(admitted, settings)
             context = context or PluginContext()
             reach, given = await self._reach.of(admitted, dict(config))
             try:
@@ -105,6 +114,11 @@ class Loading:
                     admitted, source=replace(admitted.source, data=b"", custom_sections=())
                 )
             return handle_type(admitted, backend, context, reach)
+
+    def _warn_if_unpinned(self, admitted: AdmittedPlugin, settings: HostSettings) -> None:
+        told = unpinned(settings.policy, admitted.manifest.name, admitted.digest)
+        if told is not None and not self._is_observed:  # where the policy is not what holds
+            warn(told)
 
     @asynccontextmanager
     async def _freed_if_closed(self) -> AsyncIterator[None]:

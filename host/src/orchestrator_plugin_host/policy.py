@@ -66,14 +66,15 @@ OriginText = Annotated[str, AfterValidator(_origin)]
 """The text of an `OriginPattern`."""
 
 
-def _digest(text: str) -> str:
+def read_digest(text: str) -> str:
+    """The hexadecimal digits of a SHA-256, in lower case. Raises `ValueError`."""
     plain = text.removeprefix("sha256:").lower()
     if not re.fullmatch("[0-9a-f]{64}", plain):
         raise ValueError("expected a SHA-256: 64 hexadecimal digits, as `inspect` shows them")
     return plain
 
 
-Digest = Annotated[str, AfterValidator(_digest)]
+Digest = Annotated[str, AfterValidator(read_digest)]
 """A SHA-256, with or without `sha256:` before it."""
 
 
@@ -141,6 +142,11 @@ class SecretGrant(BaseModel):
     """Values of a JSON body it may stand in, by their pointers (`/auth/key`), if the manifest names
     them, too."""
 
+    @property
+    def has_source(self) -> bool:
+        """Whether it says where the value is."""
+        return any(one is not None for one in (self.env, self.file, self.keyring))
+
     @field_validator("urls")
     @classmethod
     def _some(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
@@ -202,6 +208,17 @@ class Policy(BaseModel):
     limits: Limits | None = None
     """Limits that take the place of the host's, those that are named."""
 
+    @property
+    def grants(self) -> tuple[str, ...]:
+        """The kinds of things that it grants, of `http`, `secrets`, `files` and `wasi`."""
+        granted = {
+            "http": bool(self.http),
+            "secrets": bool(self.secrets),
+            "files": self.files != FilesGrant(),
+            "wasi": self.wasi != "none",
+        }
+        return tuple(name for name, is_granted in granted.items() if is_granted)
+
     def of(self, plugin: str) -> Self:
         """The policy of a plugin: this one."""
         return self
@@ -241,6 +258,11 @@ class PolicyFile(BaseModel):
     def of(self, plugin: str) -> Policy:
         """The policy of a plugin."""
         return self.plugins.get(plugin, self.default)
+
+
+def usual_variable(secret: str) -> str:
+    """The environment variable that is suggested for a secret."""
+    return secret.upper().replace("-", "_")
 
 
 def read_policy(path: Path | str) -> PolicyFile:

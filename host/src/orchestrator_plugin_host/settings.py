@@ -60,11 +60,16 @@ class HostSettings(BaseModel):
     policy: Policy | PolicyFile = Field(default_factory=Policy)
     """What every plugin may reach, or each by its name (`read_policy`), unless `load` is given
     another policy."""
+    require_digest: bool = False
+    """Whether a plugin is refused whose policy grants it anything without naming its digest
+    (`Policy.digest`). A native plugin has none: it is refused whenever its policy grants anything.
+    """
     tier: Tier = "in-process"
     """Where sandboxed plugins run, unless `load` is told otherwise: `in-process`, in this
     process, or `process`, each instance in a worker process of its own."""
     data_directory: Path = Field(default_factory=default_data_directory)
-    """Where the data folders of plugins are, one for each name of a plugin."""
+    """Where the data folders of plugins are, one for each name of a plugin, and the record of which
+    component, by its digest, has written each."""
     artifacts_directory: Path | None = None
     """Where calls get their artifacts folders, which are then the caller's to remove. Without it,
     in a folder that goes when the host is closed."""

@@ -12,7 +12,8 @@ from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import Origin
 
 from .capabilities.observing import Observations
-from .policy import FilesGrant, FolderQuota, Policy, SecretGrant
+from .pinning import digest_line
+from .policy import FilesGrant, FolderQuota, Policy, SecretGrant, usual_variable
 
 _BARE: Final = re.compile("[A-Za-z0-9_-]+")
 
@@ -29,7 +30,8 @@ def suggest(
     manifest: PluginManifest, policy: Policy, digest: str | None, wasi: str, seen: Observations
 ) -> Suggestion:
     """What to write. `policy` is the one that held meanwhile: where secrets and folders are is
-    taken from there; `wasi` is the level that the component's imports need."""
+    taken from there, or else from the usual environment variable; `wasi` is the level that the
+    component's imports need."""
     return Suggestion(
         "\n".join(_policy(manifest, policy, digest, wasi, seen)),
         "\n".join(_manifest(manifest, seen)),
@@ -42,7 +44,7 @@ def _policy(
     name = manifest.name
     yield f"[plugins.{name}]"
     if digest is not None:
-        yield f'digest = "{digest}"'
+        yield digest_line(digest)
     if wasi != "none":
         yield f'wasi = "{wasi}"'
     for origin, used in sorted(seen.origins.items(), key=lambda one: str(one[0])):
@@ -54,9 +56,21 @@ def _policy(
             yield f"addresses = {_list(sorted(map(str, used.addresses)))}"
     for secret, origins in sorted(seen.secrets.items()):
         yield f"\n[plugins.{name}.secrets.{secret}]"
-        yield from _source(policy.secrets.get(secret, SecretGrant()))
+        grant = policy.secrets.get(secret, SecretGrant())
+        if secret in manifest.secrets and not grant.has_source:
+            grant = SecretGrant(env=usual_variable(secret))
+        yield from _source(grant)
         yield f"urls = {_list(_urls(origins))}"
+        yield from _places(manifest, secret)
     yield from _files(name, policy.files, seen)
+
+
+def _places(manifest: PluginManifest, secret: str) -> Iterator[str]:
+    """The places of a secret besides headers for credentials, which both must name."""
+    asked = manifest.secrets.get(secret) or (manifest.config or {})[secret]
+    for kind, places in (("headers", asked.headers), ("query", asked.query), ("json", asked.json)):
+        if places:
+            yield f"{kind} = {_list(list(places))}"
 
 
 def _source(grant: SecretGrant) -> Iterator[str]:
@@ -92,7 +106,9 @@ def _manifest(manifest: PluginManifest, seen: Observations) -> Iterator[str]:
         yield f"[{table}.{secret}]"
         if table == "config":
             yield 'type = "text"\nsecret = true'
-        yield f"urls = {_list(_urls(origins))}\n"
+        yield f"urls = {_list(_urls(origins))}"
+        yield from _places(manifest, secret)
+        yield ""
     if seen.roots:
         yield "[files]"
     for root in ("data", "artifacts"):

@@ -24,6 +24,7 @@ from orchestrator_plugin_host.capabilities.files import (
     OpenFiles,
     PluginFiles,
     Removals,
+    owner_of,
 )
 from orchestrator_plugin_host.capabilities.files.paths import MAX_DEPTH, PluginPath
 from orchestrator_plugin_host.errors import FilesError
@@ -33,6 +34,7 @@ from orchestrator_plugin_sdk.files import FileInfo
 
 ASKED = FilesRequirement(data=True, artifacts=True, folders=("docs",))
 QUOTA = FolderQuota(bytes=10_000, files=20)
+OWNER = owner_of("0" * 64)
 
 
 class Place:
@@ -61,11 +63,14 @@ class Place:
         granted: FilesGrant | None = None,
         host: DataFolders | None = None,
         name: str = "p",
+        owner: str = OWNER,
     ) -> PluginFiles:
         """A loaded plugin's files."""
         if granted is None:
             granted = FilesGrant(data=QUOTA, artifacts=QUOTA, folders={"docs": self.docs})
-        made = PluginFiles(name, asked, granted, host or self.host, self.artifacts, self.removals)
+        made = PluginFiles(
+            name, owner, asked, granted, host or self.host, self.artifacts, self.removals
+        )
         self._opened.append(made)
         return made
 
@@ -153,7 +158,7 @@ def test_folders_are_private_and_made_when_they_are_needed(place: Place) -> None
     assert not place.artifacts.exists()
     files.write("artifacts/a", 0, b"x")
     files.write("data/a", 0, b"x")
-    assert os.listdir(place.data) == ["p"]
+    assert sorted(os.listdir(place.data)) == [".owners", "p"]
     (folder,) = (place.artifacts / "p").iterdir()
     for one in (place.mine, place.artifacts / "p", folder):
         assert modes.S_IMODE(one.stat().st_mode) == 0o700
@@ -187,9 +192,7 @@ def test_the_data_folder_is_there_again(place: Place) -> None:
     first = place.plugin()
     first.open().write("data/a", 0, b"x" * 9_000)
     first.close()
-    again = PluginFiles(
-        "p", ASKED, first.granted, DataFolders(place.data), place.artifacts, place.removals
-    )
+    again = place.plugin(host=DataFolders(place.data))
     files = again.open()
     assert files.read("data/a", 0, 3) == b"xxx"
     refusal(files.write, "data/b", 0, b"x" * 1_001)  # it was counted
@@ -636,9 +639,7 @@ def test_a_lower_quota_holds_for_what_is_there(place: Place) -> None:
     first.open().write("data/a", 0, b"x" * 1_000)
     first.close()
     granted = FilesGrant(data=FolderQuota(bytes=100, files=1))
-    again = PluginFiles(
-        "p", ASKED, granted, DataFolders(place.data), place.artifacts, place.removals
-    )
+    again = place.plugin(granted=granted, host=DataFolders(place.data))
     files = again.open()
     refusal(files.write, "data/a", 1_000, b"x")
     files.write("data/a", 0, b"y")
@@ -697,7 +698,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from orchestrator_plugin_host.capabilities.files import DataFolders
-tree = DataFolders(Path(sys.argv[1])).taken("p")
+tree = DataFolders(Path(sys.argv[1])).taken("p", sys.argv[2])
 print("taken", flush=True)
 sys.stdin.read()
 """
@@ -705,7 +706,7 @@ sys.stdin.read()
 
 def test_one_process_has_a_data_folder_at_a_time(place: Place) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(place.data)],
+        [sys.executable, "-c", HOLDER, str(place.data), OWNER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as holder:
@@ -740,6 +741,7 @@ def test_no_descriptor_is_left(place: Place) -> None:
     with tempfile.TemporaryDirectory() as other, pytest.raises(FilesError):
         PluginFiles(
             "p",
+            OWNER,
             ASKED,
             FilesGrant(data=QUOTA, folders={"docs": place.docs / "none"}),
             DataFolders(Path(other)),

@@ -184,9 +184,9 @@ async def test_whatever_a_guest_asks_for(
     with serving({"/": lambda exchange: exchange.answer(200, b"hello")}) as server:
         policy = Policy(http=[{"url": server.origin}], files={"data": {}})
         async with PluginHost(settings) as host:
-            for name, (guest, expected) in cases(server.origin).items():
+            for i, (name, (guest, expected)) in enumerate(cases(server.origin).items()):
                 path = tmp_path / "guest.wasm"
-                path.write_bytes(guest.build(**manifest))
+                path.write_bytes(guest.build(name=f"guest-{i}", **manifest))  # whose data it is
                 plugin = await host.load(path, policy=policy, limits=limits, expect=LoadedProvider)
                 await _sees(plugin, expected, name)
                 await plugin.shutdown()

@@ -85,6 +85,8 @@ def test_what_is_suggested_is_enough_and_the_least(
     assert manifest["files"] == {"data": True, "folders": ["docs"]}
     assert manifest["secrets"] == {"api_key": {"urls": [server.origin]}}
     assert KEY not in done.out + done.err
+    assert done.document["stand_ins"] == []  # the policy names where the key may go
+    assert server.seen[-1].header("authorization") == KEY
 
     def call(policy: str) -> Any:
         path = tmp_path / "policy.toml"
@@ -112,6 +114,54 @@ def test_what_is_suggested_is_enough_and_the_least(
         assert done.code == 1
         assert done.error["kind"] == "permission-denied"
         assert len(server.seen) == seen + (part == "files")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_secret_that_no_policy_names_the_origins_of_is_a_stand_in(
+    command: Command,
+    server: Server,
+    start: Path,
+    native: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start.write_text(start.read_text().replace(f', urls = ["{server.origin}"]', ""))
+    asked = [
+        "policy", "suggest", PROBE if native else built(PROBE), "generate", *arguments(server),
+        "--policy", start, "--address", "127.0.0.1", *(["--native"] if native else []),
+    ]  # fmt: skip
+    done = command(*asked, "--json")
+    assert done.code == 0, done.out
+    assert done.document["stand_ins"] == ["api_key"]
+    suggested = tomllib.loads(done.document["policy"])["plugins"]["probe-provider"]
+    assert suggested["secrets"] == {"api_key": {"env": "API_KEY", "urls": [server.origin]}}
+    sent = server.seen[-1].header("authorization")
+    assert sent is not None
+    assert sent.startswith("stand-in-")
+    shown = command(*asked)
+    assert "stand-ins, not the values, were used for: api_key" in shown.out
+    assert ("is native" if native else "is not pinned") in shown.err
+    # With nothing said of it, too: then the line to add has the usual variable.
+    monkeypatch.delenv("API_KEY")
+    start.write_text(start.read_text().replace('api_key = { env = "API_KEY" }', ""))
+    done = command(*asked, "--json")
+    assert done.document["stand_ins"] == ["api_key"]
+    again = tomllib.loads(done.document["policy"])["plugins"]["probe-provider"]
+    assert again["secrets"] == suggested["secrets"]
+
+
+def test_a_digest_that_the_policy_names_holds_in_audit_mode(
+    command: Command, server: Server, start: Path
+) -> None:
+    start.write_text(f'{start.read_text()}[plugins.probe-provider]\ndigest = "{"0" * 64}"\n')
+    for how in ([built(PROBE)], [PROBE, "--native"]):
+        done = command(
+            "policy", "suggest", how[0], "generate", *arguments(server), *how[1:],
+            "--policy", start, "--address", "127.0.0.1", "--json",
+        )  # fmt: skip
+        assert done.code == 1
+        assert done.error["type"] == "PluginRefusedError"
+        assert "0" * 64 in done.error["message"]
+    assert server.seen == []
 
 
 def test_not_even_in_audit_mode_is_every_address_reached(

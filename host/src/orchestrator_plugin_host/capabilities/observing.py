@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Observations:
         self.origins: dict[Origin, ObservedOrigin] = {}
         self.secrets: dict[str, set[Origin]] = {}
         self.roots: set[str] = set()
+        self.stand_ins: set[str] = set()
         self._lock = threading.Lock()
 
     def note(
@@ -51,3 +52,8 @@ class Observations:
         """Files that are used: `data`, `artifacts`, or `folders/NAME`."""
         with self._lock:
             self.roots.add(root)
+
+    def note_stand_ins(self, names: Iterable[str]) -> None:
+        """Secrets of which a plugin has references to stand-ins, not to their values."""
+        with self._lock:
+            self.stand_ins.update(names)

@@ -7,7 +7,6 @@ one.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import secrets as random_bytes
@@ -22,13 +21,13 @@ from orchestrator_plugin_sdk.origins import Origin, OriginPattern
 from orchestrator_plugin_sdk.secret_places import SECRET_HEADERS, PlaceKind
 
 from ..errors import PluginRefusedError, SecretError
-from ..policy import Policy, SecretGrant
+from ..notices import warn
+from ..policy import Policy, SecretGrant, usual_variable
 from .scrubbing import Scrubber
 from .spellings import LEAST
 
 _MOST: Final = 65_536
 _SHORT: Final = 16
-_LOG: Final = logging.getLogger("orchestrator_plugins")
 
 
 Lacking = Literal["manifest", "policy"]
@@ -189,7 +188,7 @@ def bind(
                 raise PluginRefusedError(
                     f"plugin {manifest.name!r} needs the secret {name!r}, which the policy does "
                     f"not bind: add to the policy\n  [plugins.{manifest.name}.secrets]\n"
-                    f'  {name} = {{ env = "{name.upper().replace("-", "_")}" }}'
+                    f'  {name} = {{ env = "{usual_variable(name)}" }}'
                 )
             continue
         found.append(_secret(manifest.name, "secrets", name, value, asked, grant))
@@ -232,11 +231,11 @@ def _secret(
             f'  [plugins.{plugin}.secrets.{name}]\n  urls = ["https://…"]'
         )
     if len(value) < _SHORT:
-        _LOG.warning(
-            "plugin %r: the value of the secret %r has %d characters: one of less than %d is "
-            "easily guessed, and a server that is sent guesses tells which was right",
-            plugin, name, len(value), _SHORT,
-        )  # fmt: skip
+        warn(
+            f"plugin {plugin!r}: the value of the secret {name!r} has {len(value)} characters: one "
+            f"of less than {_SHORT} is easily guessed, and a server that is sent guesses tells "
+            "which was right"
+        )
     return _Secret(
         name,
         table,

@@ -86,44 +86,46 @@ class SharedReach:
         """
         # Here and below, so that importing the host does not import all of it.
         from ..audit import PluginAudit
-        from ..component_file import ComponentFile
         from ..config import check_config
         from .frames import forget_frames
         from .reach import PluginReach
-        from .secrets import bind
 
-        check_config(admitted.manifest, config)
+        # What is kept: not the file's bytes.
+        manifest, policy, digest = admitted.manifest, admitted.policy, admitted.digest
+        check_config(manifest, config)
         try:
-            secrets, given = await anyio.to_thread.run_sync(
-                bind, admitted.manifest, admitted.policy, config
-            )
+            secrets, given = await anyio.to_thread.run_sync(self._bind, manifest, policy, config)
         except BaseException as error:
             forget_frames(error)  # which have the values
             raise
-        source = admitted.source
-        manifest, policy = admitted.manifest, admitted.policy  # what is kept: not the file's bytes
-        audit = PluginAudit(
-            manifest.name,
-            source.digest if isinstance(source, ComponentFile) else None,
-            self._audit,
-        )
+        audit = PluginAudit(manifest.name, digest, policy.digest is not None, self._audit)
         reach = PluginReach(
             admitted,
             lambda: self._http(manifest, policy, secrets, audit),
-            lambda: self._files(manifest, policy),
+            lambda: self._files(manifest, policy, digest),
             secrets,
             audit,
         )
         # Now, so that no call waits for it, and that what can't be opened is told. Native plugins
         # have a context with all of it.
-        native = not isinstance(source, ComponentFile)
         observed = self._observations is not None
-        if admitted.manifest.http or observed:
+        if manifest.http or observed:
             await anyio.to_thread.run_sync(_import_http)
             _ = reach.http
-        if native or observed or admitted.manifest.files != FilesRequirement():
+        if digest is None or observed or manifest.files != FilesRequirement():
             await anyio.to_thread.run_sync(lambda: (reach.files, reach.http))
         return reach, given
+
+    def _bind(
+        self, manifest: PluginManifest, policy: Policy, config: Mapping[str, Any]
+    ) -> tuple[Secrets, Mapping[str, Any]]:
+        if self._observations is None:
+            from .secrets import bind
+
+            return bind(manifest, policy, config)
+        from .stand_ins import bind_observed
+
+        return bind_observed(self._observations, manifest, policy, config)
 
     def _http(
         self, manifest: PluginManifest, policy: Policy, secrets: Secrets, audit: PluginAudit
@@ -141,9 +143,9 @@ class SharedReach:
             self._observations,
         )
 
-    def _files(self, manifest: PluginManifest, policy: Policy) -> PluginFiles:
+    def _files(self, manifest: PluginManifest, policy: Policy, digest: str | None) -> PluginFiles:
         from ..policy import FolderQuota
-        from .files import PluginFiles
+        from .files import PluginFiles, owner_of
 
         asked, granted = manifest.files, policy.files
         note = None
@@ -154,7 +156,14 @@ class SharedReach:
             note = self._observations.note_root
         folders, removals = self._of_files()
         return PluginFiles(
-            manifest.name, asked, granted, folders, self._artifacts(), removals, note
+            manifest.name,
+            owner_of(digest),
+            asked,
+            granted,
+            folders,
+            self._artifacts(),
+            removals,
+            note,
         )
 
     def _of_files(self) -> tuple[DataFolders, Removals]:

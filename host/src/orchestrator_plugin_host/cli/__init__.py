@@ -19,6 +19,7 @@ from .bench import bench as _bench
 from .build import build as _build
 from .cache import cache as _cache
 from .call import call as _call
+from .data import data as _data
 from .demo import demo as _demo
 from .hostile import hostile as _hostile
 from .inspect import inspect as _inspect
@@ -39,6 +40,7 @@ for _command in (_demo, _build, _inspect, _call, _bench, _hostile):
     app.command()(_command)
 app.add_typer(_cache, name="cache")
 app.add_typer(_policy, name="policy")
+app.add_typer(_data, name="data")
 
 
 def _show_version(wanted: bool) -> None:

@@ -22,6 +22,7 @@ from ..component_file import ComponentFile, read_component
 from ..discovery import resolve
 from ..granting import asked_for
 from ..limits import UNITS, Limits, effective_limits
+from ..pinning import unpinned
 from ..policy import PolicyFile, read_policy
 from .output import JsonOption, Output, PolicyOption, error_document, megabytes, printable
 from .running import run
@@ -80,7 +81,8 @@ def _of_folder(directory: Path, granted: PolicyFile) -> dict[str, Any]:
         check_version(manifest)
         effective_limits(limits_of(granted.of(manifest.name), Limits()), manifest)
 
-    return facts | {"component": None} | _described(manifest, granted) | _admission(admit)
+    described = _described(manifest, granted, built=False)
+    return facts | {"component": None} | described | _admission(admit)
 
 
 def _of_component(data: bytes, limits: Limits, granted: PolicyFile) -> dict[str, Any]:
@@ -89,17 +91,29 @@ def _of_component(data: bytes, limits: Limits, granted: PolicyFile) -> dict[str,
         admit_component(data, limits, granted)  # says why not
     file = read_component(data)
     try:
-        facts = _described(validate_manifest(file.manifest_document), granted)
+        facts = _described(validate_manifest(file.manifest_document), granted, file.digest)
     except PluginError:
         facts = {"manifest": None}  # admission tells what is wrong with it
     return facts | _contents(file) | _admission(lambda: admit_component(data, limits, granted))
 
 
-def _described(manifest: PluginManifest, granted: PolicyFile) -> dict[str, Any]:
+def _described(
+    manifest: PluginManifest,
+    granted: PolicyFile,
+    digest: str | None = None,
+    *,
+    built: bool = True,
+) -> dict[str, Any]:
+    policy = granted.of(manifest.name)
     return {
         "manifest": to_document(manifest),
         "world": KINDS[manifest.type].world,
-        "asks_for": [asdict(one) for one in asked_for(manifest, granted.of(manifest.name))],
+        "asks_for": [asdict(one) for one in asked_for(manifest, policy)],
+        "policy": {
+            "grants": policy.grants,
+            "pinned": policy.digest is not None,
+            "unpinned": unpinned(granted, manifest.name, digest, built=built),
+        },
     }
 
 
@@ -162,6 +176,11 @@ def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
         yield "limits", "\n".join(lines) or "none of its own"
     if manifest:
         yield "asks for", _asked(facts["asks_for"])
+        told = facts["policy"]["unpinned"]
+        if told is not None:
+            yield "pinned", Text(printable(f"✗ {told}"), style="red")
+        elif facts["policy"]["pinned"]:
+            yield "pinned", "by the digest that the policy names"
     if facts.get("component", "") is None:
         yield "component", "not built yet"
     if "digest" in facts:

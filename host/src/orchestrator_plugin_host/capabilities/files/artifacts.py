@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
-from .data import private_folder
+from .private import private_folder
 from .removals import Removals
 from .writing import WritableTree
 

@@ -41,6 +41,7 @@ class PluginFiles:
     def __init__(
         self,
         plugin: str,
+        owner: str,
         asked: FilesRequirement,
         granted: FilesGrant,
         data_folders: DataFolders,
@@ -48,8 +49,9 @@ class PluginFiles:
         removals: Removals,
         note: Callable[[str], None] | None = None,
     ) -> None:
-        """`data_folders` and `removals` are those of the host; `artifacts_directory` is that of all
-        plugins; `note` is told of each root that is used.
+        """`owner` is whose the plugin's data folder is recorded to be (`owner_of`). `data_folders`
+        and `removals` are those of the host; `artifacts_directory` is that of all plugins; `note`
+        is told of each root that is used.
 
         Opens the plugin's data folder and those of the operator's. Raises `FilesError`.
         """
@@ -68,7 +70,7 @@ class PluginFiles:
                     self.folders[name] = _opened(plugin, name, granted.folders[name])
                     opened.callback(self.folders[name].close)
             if asked.data and granted.data is not None:
-                self.data = data_folders.taken(plugin)
+                self.data = data_folders.taken(plugin, owner)
                 opened.callback(data_folders.back, plugin)
             self._opened = opened.pop_all()
 
