@@ -73,10 +73,10 @@ def test_a_value_goes_only_where_the_policy_itself_says(
         assert reference not in sent
         by_policy = any(OriginPattern.parse(one).matches(origin) for one in named or ())
         if VALUE in sent:
-            assert secrets.is_for("key", origin) is not None or by_policy
+            assert secrets.lacks_origin("key", origin) is not None or by_policy
             assert seen.stand_ins == set()
         else:
-            assert secrets.is_for("key", origin) is None  # it means nothing to anybody
+            assert secrets.lacks_origin("key", origin) is None  # it means nothing to anybody
             assert seen.stand_ins == {"key"}
         assert (VALUE in sent) is (named is not None and where != "nowhere")
 
