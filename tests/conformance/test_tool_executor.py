@@ -311,7 +311,9 @@ async def test_a_plugin_may_be_stricter_than_the_policy(plugins: Plugins) -> Non
     assert await executor.is_allowed("run", ToolPolicy(True, denied_commands=("r*",))) is False
 
 
-@pytest.mark.parametrize("pattern", ["a*" * 500 + "b", "*" + "a" * 1000 + "b", "*[ab]?" * 150 + "d"])
+@pytest.mark.parametrize(
+    "pattern", ["a*" * 500 + "b", "*" + "a" * 1000 + "b", "*[ab]?" * 150 + "d"]
+)
 async def test_matching_keeps_nobody_waiting(plugins: Plugins, pattern: str) -> None:
     logger = MemoryLogger()
     executor = await lax(plugins, logger)
