@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -29,9 +30,16 @@ from orchestrator_plugin_sdk import (
     PluginContext,
     PluginManifest,
     ProviderAdapterPlugin,
+    ToolPolicy,
     load_plugin,
     load_project,
     read_manifest,
+    to_document,
+)
+from orchestrator_plugin_sdk.command_patterns import (
+    MAX_COMMAND_CHARACTERS,
+    MAX_PATTERN_CHARACTERS,
+    MAX_PATTERNS,
 )
 from support.building import CACHE
 from support.guests import Guest
@@ -84,6 +92,30 @@ def test_the_limit_snippet(examples_in_place: dict[str, Path]) -> None:
     printed = run([sys.executable, "-c", snippet], examples_in_place)
     assert printed.startswith("fuel is 500,000,000: ")
     assert "it-goes-on" in printed
+
+
+def test_the_snippet_of_the_tool_policy(examples_in_place: dict[str, Path]) -> None:
+    page = ROOT / "docs/tool-policy.md"
+    [snippet] = blocks(page, "python")
+    [printed] = blocks(page, "text")
+    assert run([sys.executable, "-c", snippet], examples_in_place) == printed
+
+
+def test_the_table_of_the_tool_policy_is_true() -> None:
+    table = re.findall(
+        r"^\| `(\w+)` \| (\S+) \|", (ROOT / "docs/tool-policy.md").read_text(), re.MULTILINE
+    )
+    stated = {name: value.strip("`").replace(",", "") for name, value in table}
+    defaults = to_document(ToolPolicy())
+    assert stated == {
+        name: "none" if value is None else json.dumps(value) for name, value in defaults.items()
+    }
+
+
+def test_the_numbers_of_the_tool_policy_are_true() -> None:
+    text = (ROOT / "docs/tool-policy.md").read_text()
+    for value in (MAX_COMMAND_CHARACTERS, MAX_PATTERN_CHARACTERS, MAX_PATTERNS):
+        assert f"{value:,}" in text
 
 
 @pytest.mark.anyio

@@ -47,17 +47,13 @@ class MisbehavingTools(ToolExecutorPlugin):
         """Nothing was taken, nothing to give back."""
 
     def is_allowed(self, command: str, policy: ToolPolicy) -> bool:
-        return command in COMMANDS and policy.allows(command)
+        return command in COMMANDS
 
     async def execute(
         self, request: ToolRunRequest, policy: ToolPolicy, ctx: PluginContext
     ) -> ToolRunResult:
         if request.command not in COMMANDS:
             raise PluginCallError(ErrorKind.NOT_FOUND, f"there is no tool {request.command!r}")
-        if not policy.allows(request.command):
-            raise PluginCallError(
-                ErrorKind.PERMISSION_DENIED, f"the policy does not allow {request.command!r}"
-            )
         return ToolRunResult(0, 0, stdout=COMMANDS[request.command](ctx))
 
 

@@ -238,6 +238,25 @@ async def test_a_path_that_is_no_artifact_is_no_answer(
     assert (await executor.execute({**RUN, "args": [field, "artifacts/mine"]}, ALL)).exit_code == 0
 
 
+async def _writes_much(self, request, policy, ctx):
+    await ctx.files.write("artifacts/out", b"x" * 100)
+    return {"exit_code": 0, "duration_ms": 0, request.args[0]: "artifacts/out"}
+
+
+@pytest.mark.parametrize("field", ["stdout_path", "stderr_path"])
+async def test_output_in_files_is_held_to_the_tool_policy(
+    plugins: Plugins, docs: Path, field: str
+) -> None:
+    executor = await probe(plugins, _writes_much, docs)
+    request = {**RUN, "args": [field]}
+    path = getattr(await executor.execute(request, ToolPolicy(True, max_output_bytes=100)), field)
+    assert len(await anyio.Path(path).read_bytes()) == 100
+    with pytest.raises(PluginOutputError) as caught:
+        await executor.execute(request, ToolPolicy(True, max_output_bytes=99))
+    assert f"returned 100 bytes of {field} from execute" in str(caught.value)
+    assert "max_output_bytes of the tool policy is 99" in str(caught.value)
+
+
 async def _fails(self, request, policy, ctx):
     await ctx.files.write("artifacts/mine", b"x")
     raise PluginCallError("unavailable", "no")

@@ -130,6 +130,27 @@ async def test_what_is_not_granted_is_explained(
     assert server.seen == []
 
 
+async def test_a_tool_has_no_network_unless_the_tool_policy_allows_it(
+    plugins: Plugins, server: Server
+) -> None:
+    async def execute(self, request, policy, ctx):
+        response = await ctx.http.request("GET", request.command)
+        return ToolRunResult(0, 0, stdout=response.text)  # noqa: F821
+
+    server.answers["/a"] = lambda exchange: exchange.answer(200, b"yes")
+    tools = await plugins.probe(PluginType.TOOL_EXECUTOR, options=granting(server), execute=execute)
+    request = {"command": f"{server.origin}/a"}
+    for policy in ({"enabled": True}, {"enabled": True, "allow_network": False}):
+        with pytest.raises(PluginCallError) as caught:
+            await tools.execute(request, policy)
+        assert caught.value.kind is ErrorKind.PERMISSION_DENIED
+        assert "allow_network is false in the tool policy" in caught.value.message
+    assert server.seen == []
+    result = await tools.execute(request, {"enabled": True, "allow_network": True})
+    assert result.stdout == "yes"
+    assert len(server.seen) == 1
+
+
 async def test_a_secret_reaches_the_server_and_never_the_plugin(
     plugins: Plugins, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

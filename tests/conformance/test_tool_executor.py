@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from orchestrator_plugin_host import (
     DeadlineExceededError,
     DocumentTooLargeError,
+    HostSettings,
     Limits,
     LoadedToolExecutor,
+    PluginAbortedError,
+    PluginHost,
     PluginInputError,
     PluginOutputError,
 )
 from orchestrator_plugin_sdk import (
+    AbortController,
     ErrorKind,
     LogEvent,
     MemoryLogger,
@@ -31,6 +38,8 @@ from orchestrator_plugin_sdk import (
     to_document,
 )
 from support.building import EXAMPLES
+from support.heartbeat import unhindered
+from support.tool_policies import cases
 
 from .conftest import Plugins
 
@@ -96,7 +105,7 @@ async def test_text_tools_keep_to_the_policy(plugins: Plugins) -> None:
         with pytest.raises(PluginCallError) as caught:
             await executor.execute({"command": "text.count"}, policy)
         assert caught.value.kind is ErrorKind.PERMISSION_DENIED
-        assert caught.value.message == "the policy does not allow 'text.count'"
+        assert caught.value.message.startswith("the policy does not allow 'text.count': ")
     with pytest.raises(PluginCallError) as caught:
         await executor.execute({"command": "rm"}, ALL)
     assert caught.value.kind is ErrorKind.NOT_FOUND
@@ -132,8 +141,8 @@ async def test_every_field_of_a_request_arrives(plugins: Plugins) -> None:
     policy = ToolPolicy(True, ("run *", "?"), ("rm",), True, 2**40, 50_000)
     for asked in ((request, policy), (to_document(request), to_document(policy))):
         await executor.execute(*asked, PluginContext(logger=logger))
-    await executor.execute({"command": "c"}, {}, PluginContext(logger=logger))
-    defaults = to_document(ToolRunRequest("c")), to_document(ToolPolicy())
+    await executor.execute({"command": "c"}, {"enabled": True}, PluginContext(logger=logger))
+    defaults = to_document(ToolRunRequest("c")), to_document(ALL)
     assert logger.events == [
         LogEvent(name, fields={"type": kind, name: document})
         for sent in [(to_document(request), to_document(policy))] * 2 + [defaults]
@@ -146,9 +155,9 @@ async def test_every_field_of_a_request_arrives(plugins: Plugins) -> None:
 async def test_is_allowed_gets_the_command_and_the_policy(plugins: Plugins) -> None:
     logger = MemoryLogger()
     executor = await probe(plugins, is_allowed=_is_allowed, context=PluginContext(logger=logger))
-    policy = ToolPolicy(True, ("żółć *",))
+    policy = ToolPolicy(True, ("żółć *", ""))
     assert await executor.is_allowed("żółć \0", policy) is True
-    assert await executor.is_allowed("", to_document(policy)) is False
+    assert await executor.is_allowed("", to_document(policy)) is True
     assert logger.events == [
         LogEvent("is_allowed", fields={"command": command, "policy": to_document(policy)})
         for command in ("żółć \0", "")
@@ -174,8 +183,8 @@ BAD_CALLS: dict[str, Callable[[LoadedToolExecutor], Any]] = {
     "policy-number-for-flag": lambda e: e.execute(RUN, {"enabled": 1}),
     "policy-object-number-for-flag": lambda e: e.execute(RUN, ToolPolicy(1)),  # type: ignore[arg-type]
     "policy-text-for-list": lambda e: e.execute(RUN, {"allowed_commands": "*"}),
-    "huge-timeout": lambda e: e.execute(ToolRunRequest("run", timeout_ms=2**64), {}),
-    "lone-surrogate": lambda e: e.execute(ToolRunRequest("\udcff"), {}),
+    "huge-timeout": lambda e: e.execute(ToolRunRequest("run", timeout_ms=2**64), ALL),
+    "lone-surrogate": lambda e: e.execute(ToolRunRequest("\udcff"), ALL),
     "is-allowed-without-command": lambda e: e.is_allowed(None, {}),  # type: ignore[arg-type]
     "is-allowed-without-policy": lambda e: e.is_allowed("run", None),  # type: ignore[arg-type]
     "is-allowed-unknown-key": lambda e: e.is_allowed("run", {"enable": True}),
@@ -252,6 +261,104 @@ async def test_a_timeout_that_is_none_is_refused(plugins: Plugins, timeout: int)
         await executor.execute(RUN, ToolPolicy(True, timeout_ms=timeout))
 
 
+# The policy. None of these probes looks at it.
+
+
+async def _runs_everything(self, request, policy, ctx):
+    ctx.logger.info("reached")
+    return ToolRunResult(0, 0)
+
+
+def _allows_everything(self, command, policy):
+    self.ctx.logger.info("reached")
+    return True
+
+
+async def lax(plugins: Plugins, logger: MemoryLogger) -> LoadedToolExecutor:
+    """An executor that runs everything, and says so, and logs whenever it is reached."""
+    context = PluginContext(logger=logger)
+    return await probe(
+        plugins, execute=_runs_everything, is_allowed=_allows_everything, context=context
+    )
+
+
+async def test_what_the_policy_does_not_allow_reaches_no_plugin(plugins: Plugins) -> None:
+    logger = MemoryLogger()
+    executor = await lax(plugins, logger)
+    for name, (policy, command, allowed) in cases().items():
+        before = len(logger.events)
+        assert await executor.is_allowed(command, policy) is allowed, name
+        if allowed:
+            assert (await executor.execute(ToolRunRequest(command), policy)).exit_code == 0
+        else:
+            with pytest.raises(PluginCallError) as caught:
+                await executor.execute(ToolRunRequest(command), policy)
+            assert caught.value.kind is ErrorKind.PERMISSION_DENIED, name
+            assert caught.value.retryable is False
+            assert caught.value.message.startswith("the policy does not allow ")
+            assert caught.value.message.endswith(f": {policy.denial(command)}")
+            assert len(caught.value.message) < 400
+        assert len(logger.events) - before == 2 * allowed, name
+
+
+async def test_a_plugin_may_be_stricter_than_the_policy(plugins: Plugins) -> None:
+    def only_run(self, command, policy):
+        return command == "run"
+
+    executor = await probe(plugins, is_allowed=only_run)
+    assert await executor.is_allowed("run", ALL) is True
+    assert await executor.is_allowed("walk", ALL) is False
+    assert await executor.is_allowed("run", ToolPolicy(True, denied_commands=("r*",))) is False
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a*" * 500 + "b", "*" + "a" * 1000 + "b", "*[ab]?" * 150 + "d"]
+)
+async def test_matching_keeps_nobody_waiting(plugins: Plugins, pattern: str) -> None:
+    logger = MemoryLogger()
+    executor = await lax(plugins, logger)
+    command = ToolRunRequest("a" * 65_535 + "c")
+    policy = ToolPolicy(True, (pattern,) * 10 + ("b",))
+    async with unhindered():
+        with pytest.raises(PluginCallError, match="no pattern in allowed_commands"):
+            await executor.execute(command, policy)
+    assert logger.events == []
+
+
+async def test_matching_ends_with_the_call(plugins: Plugins) -> None:
+    executor = await probe(plugins)
+    command = ToolRunRequest("a" * 65_536, timeout_ms=1)
+    policy = ToolPolicy(True, ("*" + "a" * 1000 + "b",) * 1000)
+    with pytest.raises(DeadlineExceededError) as caught:
+        await executor.execute(command, policy)
+    assert caught.value.limit == "timeout_ms"
+    signal = AbortController()
+    signal.abort()
+    with pytest.raises(PluginAbortedError):
+        await executor.is_allowed(
+            command.command, policy, PluginContext(abort_signal=signal.signal)
+        )
+    assert await executor.is_allowed("run", ALL)
+
+
+async def test_a_denial_is_a_call_in_the_audit(
+    where: str, cache_directory: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    settings = HostSettings(cache_directory=cache_directory, audit_file=file)
+    async with PluginHost(settings) as host:
+        plugins = Plugins(host, where)
+        executor = await probe(plugins)
+        with pytest.raises(PluginCallError):
+            await executor.execute(RUN, {})
+        assert not await executor.is_allowed("run", {})
+        await plugins.close()
+    lines = map(json.loads, (await anyio.Path(file).read_text()).splitlines())
+    told = [(one["operation"], one["outcome"]) for one in lines if "outcome" in one]
+    assert ("execute", "PluginCallError") in told
+    assert ("is_allowed", "ok") in told
+
+
 # Results.
 
 
@@ -272,7 +379,41 @@ async def test_a_tool_that_fails_is_a_result(plugins: Plugins) -> None:
         return {"exit_code": 127, "duration_ms": 1, "stderr": "not found"}
 
     executor = await probe(plugins, execute=execute)
-    assert await executor.execute(RUN, {}) == ToolRunResult(127, 1, stderr="not found")
+    assert await executor.execute(RUN, ALL) == ToolRunResult(127, 1, stderr="not found")
+
+
+def _prints(self, request, policy, ctx):
+    return {"exit_code": 0, "duration_ms": 0, request.args[0]: request.stdin}
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+async def test_output_is_held_to_the_policy(plugins: Plugins, stream: str) -> None:
+    executor = await probe(plugins, execute=_prints)
+    for text, most in (("", 0), ("é🦊", 6), ("x" * 300_000, 300_000), ("é" * 300_000, 600_000)):
+        request = ToolRunRequest("run", (stream,), text)
+        result = await executor.execute(request, ToolPolicy(True, max_output_bytes=most))
+        assert getattr(result, stream) == text
+    for text, most in (("x", 0), ("é🦊", 5), ("x" * 300_000, 299_999), ("é" * 300_000, 599_999)):
+        request = ToolRunRequest("run", (stream,), text)
+        with pytest.raises(PluginOutputError) as caught:
+            await executor.execute(request, ToolPolicy(True, max_output_bytes=most))
+        assert type(caught.value) is PluginOutputError
+        assert f"returned {most + 1:,} bytes of {stream} from execute" in str(caught.value)
+        assert f"max_output_bytes of the tool policy is {most:,}" in str(caught.value)
+
+
+async def test_the_default_is_a_megabyte_of_output(plugins: Plugins) -> None:
+    executor = await probe(plugins, execute=_prints)
+    request = ToolRunRequest("run", ("stdout",), "x" * 1_000_000)
+    assert len((await executor.execute(request, ALL)).stdout) == 1_000_000
+    with pytest.raises(PluginOutputError, match="is 1,000,000"):
+        await executor.execute(replace(request, stdin=request.stdin + "x"), ALL)
+
+
+async def test_less_than_no_output_is_refused(plugins: Plugins) -> None:
+    executor = await probe(plugins)
+    with pytest.raises(PluginInputError, match="max_output_bytes: expected 0 or more, got -1"):
+        await executor.execute(RUN, ToolPolicy(True, max_output_bytes=-1))
 
 
 def _nothing(self, request, policy, ctx):

@@ -202,28 +202,6 @@ async def test_help_lists_the_tools_that_the_health_check_names():
     assert {"text.json", "text.diff", "text.hash", "text.slug"} < set(tools)
 
 
-@pytest.mark.parametrize(
-    ("policy", "allowed"),
-    [
-        (ToolPolicy(), False),
-        (ALL, True),
-        (ToolPolicy(enabled=True, allowed_commands=("text.*",)), True),
-        (ToolPolicy(enabled=True, allowed_commands=("git *",)), False),
-        (ToolPolicy(enabled=True, denied_commands=("text.g*",)), False),
-    ],
-)
-async def test_the_policy_decides_and_is_allowed_says_the_same(policy, allowed):
-    plugin = await load()
-    assert plugin.is_allowed("text.grep", policy) is allowed
-    request = ToolRunRequest("text.grep", ("a",), "a\n")
-    if allowed:
-        assert (await plugin.execute(request, policy, CTX)).stdout == "a\n"
-    else:
-        with pytest.raises(PluginCallError) as raised:
-            await plugin.execute(request, policy, CTX)
-        assert raised.value.kind is ErrorKind.PERMISSION_DENIED
-
-
 @pytest.mark.parametrize("command", ["text.rm", "grep", "", "text.grep "])
 async def test_an_unknown_tool_is_not_found(command):
     assert not (await load()).is_allowed(command, ALL)

@@ -55,7 +55,7 @@ LIMITS: Final = Limits(
 
 _POLICY: Final = Policy()
 _REQUEST: Final = {"messages": [{"role": "user", "content": "Hi"}]}
-_TOOLS: Final = {"allowed_commands": ["x"]}
+_TOOLS: Final = {"enabled": True, "allowed_commands": ["x"]}
 
 
 class Stages:

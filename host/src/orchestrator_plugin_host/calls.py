@@ -59,7 +59,8 @@ class Call(CallBudget):
 
     __slots__ = (
         "_given_up_at", "_hosted", "_id", "_left", "_moment_ends", "_queued", "_resumed_at",
-        "_step", "_step_left", "context", "fuelled", "host_error", "operation", "reach",
+        "_step", "_step_left", "context", "fuelled", "host_error", "network_denial", "operation",
+        "reach",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,8 @@ class Call(CallBudget):
         self.fuelled: object = None
         """The instance that has had the fuel of this call: it is for all that the call does there.
         """
+        self.network_denial: str | None = None
+        """Why the plugin may make no request in this call, whatever else it is granted."""
         self._id = ""
         self._left = limits.deadline_ms / 1000
         self._step: str | None = None

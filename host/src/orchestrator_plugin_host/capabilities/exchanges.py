@@ -55,15 +55,24 @@ class Exchanges:
         return PluginCallError(ErrorKind.PERMISSION_DENIED, str(denied))
 
     def check(self, method: str, target: Target) -> None:
-        """Raises `PluginCallError` for a request that is not asked for and granted: from where it
-        goes alone, before anything else of it is looked at."""
+        """Raises `PluginCallError` for a request that is not asked for and granted, or of a call
+        without a network: from where it goes alone, before anything else of it is looked at."""
         try:
+            self._check_network(method, target)
             self._plugin.rules.check(method, target.origin)
         except DeniedError as denied:
             failure = self.denied(method, target, denied)
         else:
             return
         raise failure
+
+    def _check_network(self, method: str, target: Target) -> None:
+        why = self._call.network_denial
+        if why is not None:
+            raise DeniedError(
+                "no network in this call",
+                f"plugin {self._plugin.plugin!r} may not {method} {target.origin}: {why}",
+            )
 
     async def response(self, attempt: Attempt, until: float) -> OpenResponse:
         """The response to an attempt, of which the head has come. `until` is when its time is up,

@@ -90,7 +90,10 @@ class Step(Expected):
     together: Positive = 1
     """How often at once."""
     request_bytes: Positive | None = None
-    """How long the message is that `generate` and `stream` are given. Without it, a word."""
+    """How long the message is that `generate` and `stream` are given, or the command that
+    `execute` and `is_allowed` are. Without it, a word."""
+    tool_policy: dict[str, Any] = Field(default_factory=lambda: {"enabled": True})
+    """The tool policy that `execute` and `is_allowed` are given. Without it, all is allowed."""
     take: Annotated[int, Field(ge=0)] | None = None
     """Of a stream: how many events to take before it is left. Without it, all."""
 

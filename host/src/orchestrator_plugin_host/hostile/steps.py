@@ -17,7 +17,7 @@ from .cases import Expected, Step
 from .report import StepReport
 
 _REQUEST: Final[dict[str, Any]] = {"messages": [{"role": "user", "content": "hello"}]}
-_POLICY: Final = {"enabled": True}
+_COMMAND: Final = "run"
 _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "health_check": (),
     "shutdown": (),
@@ -27,14 +27,17 @@ _ARGUMENTS: Final[Mapping[str, tuple[Any, ...]]] = {
     "upsert": ("repo", [{"id": "a", "vector": [1.0], "text": "a"}]),
     "query": ("repo", [1.0], 2),
     "info": (),
-    "execute": ({"command": "run"}, _POLICY),
-    "is_allowed": ("run", _POLICY),
 }
 _MAX_SHOWN: Final = 300
 
 
 def arguments_of(step: Step) -> tuple[Any, ...]:
     """What a step calls its plugin with."""
+    command = _COMMAND if step.request_bytes is None else "x" * step.request_bytes
+    if step.do == "execute":
+        return {"command": command}, step.tool_policy
+    if step.do == "is_allowed":
+        return command, step.tool_policy
     if step.request_bytes is not None:
         return ({"messages": [{"role": "user", "content": "x" * step.request_bytes}]},)
     return _ARGUMENTS[step.do]

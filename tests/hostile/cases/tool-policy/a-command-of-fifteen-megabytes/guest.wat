@@ -1,0 +1,5 @@
+;;@ execute
+(unreachable)
+
+;;@ is-allowed
+(unreachable)

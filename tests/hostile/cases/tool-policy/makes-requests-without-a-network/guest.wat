@@ -1,0 +1,2 @@
+;;@ execute
+(call $get)
