@@ -14,6 +14,7 @@ from orchestrator_plugin_sdk.context import PluginContext
 from orchestrator_plugin_sdk.contract import Operation
 from orchestrator_plugin_sdk.manifest import validate_manifest
 from orchestrator_plugin_sdk.plugin import PluginExport
+from orchestrator_plugin_sdk.visible import visible
 
 from ..capabilities.addresses import Network
 from ..capabilities.observing import Observations
@@ -167,7 +168,7 @@ def _show(out: Output, suggestion: Suggestion) -> None:
         out.document({"policy": suggestion.policy, "manifest": suggestion.manifest})
         return
     out.people.print("# for the policy file", style="dim")
-    out.people.print(suggestion.policy, markup=False, soft_wrap=True)
+    out.people.print(visible(suggestion.policy, lines=True), soft_wrap=True)
     if suggestion.manifest:
         out.people.print("\n# for plugin.toml: all that it used", style="dim")
-        out.people.print(suggestion.manifest, markup=False, soft_wrap=True)
+        out.people.print(visible(suggestion.manifest, lines=True), soft_wrap=True)
