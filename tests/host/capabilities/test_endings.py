@@ -414,17 +414,17 @@ async def test_what_waits_to_be_removed_is_bounded(
 ) -> None:
     from orchestrator_plugin_host.capabilities.files import artifacts, removals
 
-    real = artifacts.Artifacts._remove
+    real = artifacts.PluginArtifacts._remove
 
-    def slow(self: Any, tree: Any) -> None:
+    def slow(self: Any, name: str, tree: Any) -> None:
         stop.wait(60)
-        real(self, tree)
+        real(self, name, tree)
 
     async def fails(ctx: PluginContext, url: str) -> object:
         await ctx.files.write("artifacts/a", b"")
         raise PluginCallError(ErrorKind.INTERNAL, "as it does")
 
-    monkeypatch.setattr(artifacts.Artifacts, "_remove", slow)
+    monkeypatch.setattr(artifacts.PluginArtifacts, "_remove", slow)
     monkeypatch.setattr(removals, "MAX_WAITING", 3)
     plugin = await load(resolving_host, fails, policy=FILES)
     outcomes = []
