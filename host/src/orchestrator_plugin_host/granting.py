@@ -91,6 +91,6 @@ def _secret(name: str, asked: SecretRequirement, grant: SecretGrant | None, tabl
     return Asked(
         what,
         not lacking,
-        f"{header}\nurls = [{urls}]  # in place of those that are there",
+        f"{header}\n# in place of the urls that are there\nurls = [{urls}]",
         f"it may not go to {', '.join(lacking)}" if lacking and has_part else None,
     )
