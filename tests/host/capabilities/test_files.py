@@ -700,20 +700,23 @@ def test_a_full_disk_is_told_and_changes_nothing(
 ) -> None:
     from orchestrator_plugin_host.capabilities.files import writing
 
-    files = place.files()
+    plugin = place.plugin()
+    files = plugin.open()
     files.write("data/a", 0, b"hello")
+    files.write("artifacts/a", 0, b"hello")
 
     def full(file: int, offset: int, length: int) -> None:
         os.ftruncate(file, offset + length)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(writing, "_allocate", full)
-    for path, offset in (("data/a", 3), ("data/b", 0)):
+    for path, offset in (("data/a", 3), ("data/b", 0), ("artifacts/a", 3), ("artifacts/b", 0)):
         error = refusal(files.write, path, offset, b"x" * 100)
         assert error.kind is ErrorKind.UNAVAILABLE
         assert "No space left" in error.message
     assert files.read("data/a", 0, 99) == b"hello"
     assert os.listdir(place.mine) == ["a"]
+    assert total_of(plugin) == (5, 1)
 
 
 # The quota of all calls.
