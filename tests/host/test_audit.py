@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import anyio
 import pytest
+from hypothesis import HealthCheck, given, settings
 from orchestrator_plugin_host import (
     AuditError,
     HostSettings,
@@ -37,6 +38,7 @@ from orchestrator_plugin_sdk import (
 )
 from support.guests import Guest
 from support.servers import Exchange, Server, serving
+from support.texts import WITH_HALVES, hidden_in
 
 from .capabilities.conftest import Fetching, fetch, manifest
 
@@ -299,3 +301,18 @@ def test_a_host_that_nobody_closes_keeps_no_interpreter_and_loses_no_line(path: 
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=60)
     assert [one["i"] for one in lines(path)] == list(range(2000))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the file is made anew
+@given(text=WITH_HALVES)
+def test_a_record_is_one_line_that_hides_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.unlink(missing_ok=True)
+    log = AuditLog(path)
+    log.write({"path": text, text: [text], "ż": "ż"})
+    log.close()
+    written = path.read_bytes().decode()
+    assert written.endswith("\n")
+    assert not hidden_in(written[:-1])
+    assert json.loads(written) == json.loads(json.dumps({"path": text, text: [text], "ż": "ż"}))
+    assert "ż" in written

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 from orchestrator_plugin_sdk import (
     DocumentError,
     ErrorKind,
@@ -16,7 +18,10 @@ from orchestrator_plugin_sdk import (
     Problem,
     SdkVersionRange,
     errors,
+    validate_manifest,
 )
+from orchestrator_plugin_sdk.errors import MAX_MESSAGE
+from support.texts import HOSTILE_TEXTS, hidden_in
 
 WIT = Path(__file__).parents[2] / "wit" / "types.wit"
 
@@ -123,3 +128,35 @@ def test_whatever_escapes_from_a_plugin_becomes_a_call_error(
 def test_a_call_error_stays_itself() -> None:
     error = PluginCallError("timeout", "too slow", retryable=False)
     assert PluginCallError.from_exception(error) is error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        PluginError,
+        DocumentError,
+        PluginValidationError,
+        lambda message: PluginCallError("internal", message),
+        lambda message: DocumentError("x", [Problem("p", message)] * 100),
+        lambda message: PluginCallError.from_exception(ValueError(message)),
+    ],
+)
+def test_a_message_is_cut(make: Callable[[str], PluginError]) -> None:
+    assert "short" in str(make("short"))
+    long = str(make("x" * 1_000_000))
+    assert len(long) == MAX_MESSAGE
+    assert long.endswith("…")
+
+
+def test_a_call_error_keeps_no_more_than_it_shows() -> None:
+    assert len(PluginCallError("internal", "x" * 1_000_000).message) == MAX_MESSAGE
+
+
+@given(HOSTILE_TEXTS)
+def test_keys_of_what_does_not_fit_hide_nothing(key: str) -> None:
+    manifest = {key: 1, "secrets": {key: {"urls": [key]}}, "config": {key: {"type": key}}}
+    for document in (manifest, {"name": key, "type": "provider", "version": key, **manifest}):
+        with pytest.raises(PluginValidationError) as caught:
+            validate_manifest(document)
+        assert not hidden_in(str(caught.value), but="\n")
+        assert str(caught.value).count("\n") == len(caught.value.problems)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from io import StringIO
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
 from orchestrator_plugin_sdk import LogEvent, LogLevel, MemoryLogger, NullLogger, StandardLogger
+from support.texts import WITH_HALVES, hidden_in
 
 
 @pytest.mark.parametrize(
@@ -61,3 +64,18 @@ def test_the_standard_library_gets_the_event(
     assert record.getMessage() == "100 %s"
     assert vars(record)["plugin_event_type"] == "t"
     assert vars(record)["plugin_fields"] == {"name": "n"}
+
+
+@given(WITH_HALVES, WITH_HALVES, WITH_HALVES)
+def test_no_event_forges_a_line_or_drives_a_terminal(message: str, kind: str, field: str) -> None:
+    logger = logging.Logger("plugins")  # of its own: nobody else hears of it
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(
+        logging.Formatter("%(levelname)s %(message)s %(plugin_event_type)s %(plugin_fields)s")
+    )
+    logger.addHandler(handler)
+    StandardLogger(logger).emit(LogEvent(message, kind, fields={field: [field, {"a": field}]}))
+    (line,) = written.getvalue().splitlines()
+    assert line.startswith("INFO ")
+    assert not hidden_in(line)

@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 import anyio
+from orchestrator_plugin_sdk.visible import visible_json
 
 from .calls import Call
 from .errors import AuditError
@@ -97,7 +98,7 @@ class AuditLog:
     def _write_all(self) -> None:
         while (record := self._waiting.get()) is not None:
             line = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
-            data = line.encode("utf-8", "backslashreplace") + b"\n"
+            data = visible_json(line).encode() + b"\n"
             try:
                 if self._failure is None:
                     while data:

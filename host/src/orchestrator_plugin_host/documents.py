@@ -18,6 +18,7 @@ import msgpack
 from orchestrator_plugin_sdk.codec import MAX_DEPTH, to_document
 from orchestrator_plugin_sdk.codec import unpack as unpack_as_guests_do
 from orchestrator_plugin_sdk.errors import DocumentError, Problem
+from orchestrator_plugin_sdk.visible import shown_key
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -28,7 +29,7 @@ from .pieces import Pieces, at_once
 
 _MAX_PROBLEMS: Final = 100
 _MAX_SHOWN: Final = 200
-"""Characters of a key, or of what is said about a value, that an error repeats."""
+"""Characters of what is said about a value that an error repeats."""
 _SMALL: Final = 4096
 """Bytes of a document that is built before it is counted: it has no more values than bytes."""
 _SMALL_LENGTH: Final = 512
@@ -76,7 +77,7 @@ def _path(location: tuple[int | str, ...]) -> str:
         if isinstance(step, int):
             path += f"[{step}]"
         else:
-            path += f".{step[:_MAX_SHOWN]}" if path else step[:_MAX_SHOWN]
+            path += f".{shown_key(step)}" if path else shown_key(step)
     return path
 
 

@@ -172,6 +172,10 @@ class FolderQuota(BaseModel):
     """Files and folders in it."""
 
 
+_CALLS: Final = 16
+"""Calls whose artifacts there is room for, if each makes as many as it may."""
+
+
 class FilesGrant(BaseModel):
     """Files that a plugin may have, if its manifest asks for them, too."""
 
@@ -180,9 +184,20 @@ class FilesGrant(BaseModel):
     data: FolderQuota | None = None
     """A folder of the plugin's own, that is there again the next time."""
     artifacts: FolderQuota | None = None
-    """A folder for each call, that its caller finds."""
+    """A folder for each call, that its caller finds: what one of them may hold."""
+    artifacts_total: FolderQuota | None = None
+    """What those of all calls of a loaded plugin may hold together, until it is unloaded; without
+    it, sixteen times `artifacts`."""
     folders: Mapping[str, Path] = Field(default_factory=dict)
     """Folders of the operator's, to be read, by the names that the manifest asks for."""
+
+    def all_artifacts(self) -> FolderQuota | None:
+        """What the artifacts of all calls may hold together; `None` if there are none."""
+        if self.artifacts is None:
+            return None
+        return self.artifacts_total or FolderQuota(
+            bytes=_CALLS * self.artifacts.bytes, files=_CALLS * self.artifacts.files
+        )
 
 
 class Policy(BaseModel):

@@ -71,8 +71,8 @@ class HostSettings(BaseModel):
     """Where the data folders of plugins are, one for each name of a plugin, and the record of which
     component, by its digest, has written each."""
     artifacts_directory: Path | None = None
-    """Where calls get their artifacts folders, which are then the caller's to remove. Without it,
-    in a folder that goes when the host is closed."""
+    """Where calls get their artifacts folders, which are then kept: the caller removes them, each
+    folder as a whole. Without it, they end when their plugin is unloaded, or the host closed."""
     audit_file: Path | None = None
     """Where every decision about what plugins reach is written, a line of JSON each."""
     ca_file: Path | None = None

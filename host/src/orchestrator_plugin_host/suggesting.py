@@ -89,6 +89,9 @@ def _files(name: str, granted: FilesGrant, seen: Observations) -> Iterator[str]:
     for root in roots:
         quota: FolderQuota = getattr(granted, root) or FolderQuota()
         yield f"{root} = {{ bytes = {quota.bytes}, files = {quota.files} }}"
+    total = granted.artifacts_total
+    if "artifacts" in roots and total is not None:
+        yield f"artifacts_total = {{ bytes = {total.bytes}, files = {total.files} }}"
     folders = [one for one in sorted(granted.folders) if f"folders/{one}" in seen.roots]
     if folders:
         yield f"\n[plugins.{name}.files.folders]"

@@ -23,8 +23,23 @@ if TYPE_CHECKING:
     from .version import SdkVersionRange
 
 
+MAX_MESSAGE = 4_096
+"""Characters of an error's message: one that is longer is cut, and ends in `…`."""
+
+
+def cut(message: str) -> str:
+    """At most `MAX_MESSAGE` characters of a message."""
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"
+
+
 class PluginError(Exception):
-    """The root of the tree: catch it to catch everything about plugins."""
+    """The root of the tree: catch it to catch everything about plugins.
+
+    A message may repeat what a plugin said, so it has at most `MAX_MESSAGE` characters.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(cut(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +126,10 @@ class PluginCallError(PluginError):
         retry_after_ms: int | None = None,
     ) -> None:
         self.kind = ErrorKind(kind)
-        self.message = message
+        self.message = cut(message)
         self.retryable = self.kind in _RETRYABLE if retryable is None else retryable
         self.retry_after_ms = retry_after_ms
-        super().__init__(f"{self.kind}: {message}")
+        super().__init__(f"{self.kind}: {self.message}")
 
     @classmethod
     def from_exception(cls, error: BaseException) -> PluginCallError:

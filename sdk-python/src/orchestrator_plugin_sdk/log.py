@@ -101,6 +101,8 @@ class StandardLogger(PluginLogger):
     """Passes events on to the standard library's `logging`.
 
     The event's type and fields are on the record as `plugin_event_type` and `plugin_fields`.
+    Control characters, line breaks and characters that hide text are escaped in all of it
+    (`visible`), so that no event looks like two.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -110,9 +112,14 @@ class StandardLogger(PluginLogger):
         """Logs the event at its level."""
         import logging
 
+        from .visible import visible, visible_data  # plugins, in whose memory this is, need neither
+
         self._logger.log(
             getattr(logging, event.level.upper()),
             "%s",
-            event.message,
-            extra={"plugin_event_type": event.type, "plugin_fields": dict(event.fields)},
+            visible(event.message),
+            extra={
+                "plugin_event_type": visible(event.type),
+                "plugin_fields": visible_data(event.fields),
+            },
         )

@@ -15,6 +15,7 @@ from .payload import PayloadEncoding
 from .schema import from_document
 from .secret_places import PlaceKind, check_place
 from .version import SDK_VERSION, SdkVersionRange
+from .visible import quoted, shown_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def validate_manifest(manifest: PluginManifest | Mapping[str, Any]) -> PluginMan
     """
     document = _as_document(manifest)
     name = document.get("name")
-    title = f"the manifest of plugin {name!r}" if isinstance(name, str) else "the manifest"
+    title = f"the manifest of plugin {quoted(name)}" if isinstance(name, str) else "the manifest"
     try:
         checked = from_document(PluginManifest, document)
     except DocumentError as error:
@@ -172,12 +173,12 @@ def _problems(manifest: PluginManifest) -> list[Problem]:
             Problem(
                 "name",
                 "expected lower-case letters and digits with single dashes between, at most 64 "
-                f"characters, got {manifest.name[:80]!r}",
+                f"characters, got {quoted(manifest.name)}",
             )
         )
     if not _VERSION.fullmatch(manifest.version):
         found.append(
-            Problem("version", f"expected a version like 1.0.0, got {manifest.version[:80]!r}")
+            Problem("version", f"expected a version like 1.0.0, got {quoted(manifest.version)}")
         )
     huge = [path for path, value in _numbers(manifest) if value.bit_length() > 64]
     if huge:  # TOML may have them; a document may not, nor can a message name them
@@ -202,42 +203,42 @@ def _problems_of_reach(manifest: PluginManifest) -> Iterator[Problem]:
         yield from _problems_of_urls(f"http[{i}].url", [asked.url])
         for j, method in enumerate(asked.methods):
             if method not in METHODS:
-                known = ", ".join(METHODS)
-                yield Problem(f"http[{i}].methods[{j}]", f"expected one of {known}, got {method!r}")
+                words = f"expected one of {', '.join(METHODS)}, got {quoted(method)}"
+                yield Problem(f"http[{i}].methods[{j}]", words)
     config = manifest.config or {}
     for name, secret in manifest.secrets.items():
-        yield from _problems_of_name("secrets", name)
-        yield from _problems_of_urls(f"secrets.{name}.urls", secret.urls)
-        yield from _problems_of_places(f"secrets.{name}", secret)
+        path = f"secrets.{shown_key(name)}"
+        yield from _problems_of_name(path, name)
+        yield from _problems_of_urls(f"{path}.urls", secret.urls)
+        yield from _problems_of_places(path, secret)
         if not secret.urls:
-            yield Problem(f"secrets.{name}.urls", "expected an origin or more: what it is for")
+            yield Problem(f"{path}.urls", "expected an origin or more: what it is for")
         if name in config and config[name].secret:
-            yield Problem(f"config.{name}", f"there is a secret of this name: [secrets.{name}]")
+            yield Problem(f"config.{shown_key(name)}", f"there is a secret of this name: [{path}]")
     for name, one in config.items():
-        yield from _problems_of_name("config", name)
-        yield from _problems_of_urls(f"config.{name}.urls", one.urls)
-        yield from _problems_of_places(f"config.{name}", one)
+        path = f"config.{shown_key(name)}"
+        yield from _problems_of_name(path, name)
+        yield from _problems_of_urls(f"{path}.urls", one.urls)
+        yield from _problems_of_places(path, one)
         if not one.secret and (one.headers or one.query or one.json):
-            yield Problem(f"config.{name}", "headers, query and json are for secret fields")
+            yield Problem(path, "headers, query and json are for secret fields")
         if one.secret != bool(one.urls):
             yield Problem(
-                f"config.{name}.urls", "a secret field has the origins that it is for; no other has"
+                f"{path}.urls", "a secret field has the origins that it is for; no other has"
             )
         if one.secret and one.type != "text":
-            yield Problem(f"config.{name}.type", "a secret field is of the type 'text'")
+            yield Problem(f"{path}.type", "a secret field is of the type 'text'")
     for i, folder in enumerate(manifest.files.folders):
         if not _NAME.fullmatch(folder) or len(folder) > 64:
             yield Problem(
                 f"files.folders[{i}]",
-                f"expected lower-case letters and digits with single dashes, got {folder[:80]!r}",
+                f"expected lower-case letters and digits with single dashes, got {quoted(folder)}",
             )
 
 
-def _problems_of_name(table: str, name: str) -> Iterator[Problem]:
+def _problems_of_name(path: str, name: str) -> Iterator[Problem]:
     if not _IDENTIFIER.fullmatch(name):
-        yield Problem(
-            f"{table}.{name[:80]}", "expected a name of letters, digits, underscores and dashes"
-        )
+        yield Problem(path, "expected a name of letters, digits, underscores and dashes")
 
 
 def _problems_of_urls(path: str, urls: Iterable[str]) -> Iterator[Problem]:

@@ -16,6 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
+from .visible import quoted
+
 Scheme = Literal["http", "https"]
 """What a request speaks."""
 
@@ -62,7 +64,7 @@ class OriginPattern:
         if found is None:
             raise ValueError(
                 f"expected an origin like https://api.example.com or https://*.example.com, "
-                f"got {text[:100]!r}"
+                f"got {quoted(text, 100)}"
             )
         scheme = cast("Scheme", found["scheme"])
         port = found["port"]
@@ -91,6 +93,14 @@ class OriginPattern:
             # An address has no labels: 1.2.3.4 is not below 3.4.
             return host.endswith(self.host[1:]) and not is_address(host)
         return host == self.host
+
+    def covers(self, other: OriginPattern) -> bool:
+        """Whether all origins of another pattern are of this one, too."""
+        return (
+            self.scheme == other.scheme
+            and self.port in (None, other.port)
+            and _covers(self.host, other.host)
+        )
 
     def overlaps(self, other: OriginPattern) -> bool:
         """Whether an origin can be one of both."""
@@ -127,12 +137,12 @@ def check_name(host: str) -> None:
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError(
             f"expected a host name in lower case, of letters, digits and dashes (as xn--… where "
-            f"it is not ASCII), got {host[:100]!r}"
+            f"it is not ASCII), got {quoted(host, 100)}"
         )
     if labels[-1].isdigit() or labels[-1].startswith("0x"):
         # Resolvers read 127.1, 0177.0.0.1 and 2130706433 as addresses.
         raise ValueError(
-            f"{host[:100]!r} ends in a number: write an address as four numbers, 127.0.0.1"
+            f"{quoted(host, 100)} ends in a number: write an address as four numbers, 127.0.0.1"
         )
 
 
@@ -141,7 +151,7 @@ def _host(text: str) -> str:
         try:
             return str(ipaddress.IPv6Address(text[1:-1]))
         except ValueError:
-            raise ValueError(f"{text[:100]} is no address of IPv6") from None
+            raise ValueError(f"{quoted(text, 100)} is no address of IPv6") from None
     if text == "*" or is_address(text):
         return text
     check_name(text.removeprefix("*."))

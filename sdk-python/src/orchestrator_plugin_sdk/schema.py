@@ -16,12 +16,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import DocumentError, Problem
 from .vectors import Vector, Vectors
+from .visible import quoted, shown_key
 
 MAX_PROBLEMS = 100
 """How many faults of one document are listed: a hostile one could have millions."""
-
-_MAX_SHOWN = 200
-"""Characters of a key that a fault's path repeats."""
 
 _Decode = Callable[[Any, str, list[Problem]], Any]
 
@@ -98,7 +96,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() <= 64):
         return repr(value)
     if isinstance(value, str) and len(value) <= 40:
-        return repr(value)
+        return quoted(value)
     names = {dict: "a map", list: "a list", str: "text", bytes: "bin", int: "a huge integer"}
     return names.get(type(value), f"a {type(value).__name__}")
 
@@ -162,9 +160,7 @@ _PLAIN: Mapping[Any, _Decode] = types.MappingProxyType(
 
 
 def _join(path: str, name: str) -> str:
-    if len(name) > _MAX_SHOWN:
-        name = f"{name[:_MAX_SHOWN]}…"
-    return f"{path}.{name}" if path else name
+    return f"{path}.{shown_key(name)}" if path else shown_key(name)
 
 
 def _union(members: tuple[Any, ...]) -> _Decode:

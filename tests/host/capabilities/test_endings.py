@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -409,22 +410,55 @@ async def test_removing_many_artifacts_keeps_nobody(resolving_host: PluginHost) 
     assert min(late) < MAX_LATE_SECONDS
 
 
+@pytest.mark.parametrize("kept", [False, True])
+async def test_artifacts_end_with_their_plugin_unless_they_are_kept(
+    tmp_path: Path,
+    cache_directory: Path,
+    anyio_backend: str,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: bool,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def works(ctx: PluginContext, url: str) -> object:
+        return await ctx.files.write("artifacts/made", b"x")
+
+    def made() -> list[Path]:
+        return [*tmp_path.rglob("made")]
+
+    settings = HostSettings(
+        cache_directory=cache_directory,
+        data_directory=tmp_path / "data",
+        artifacts_directory=tmp_path / "artifacts" if kept else None,
+    )
+    async with PluginHost(settings) as host:
+        plugin = await load(host, works, policy=FILES)
+        other = await load(host, works, "other", policy=FILES)
+        for one in (plugin, plugin, other):
+            await one.generate({"messages": []})
+        assert len(made()) == 3
+        await plugin.shutdown()
+        await until(lambda: len(made()) == (3 if kept else 1))
+    await until(lambda: not [*tmp_path.glob("orchestrator-plugins-*")])
+    assert len(made()) == (3 if kept else 0)
+
+
 async def test_what_waits_to_be_removed_is_bounded(
     resolving_host: PluginHost, monkeypatch: pytest.MonkeyPatch, stop: threading.Event
 ) -> None:
     from orchestrator_plugin_host.capabilities.files import artifacts, removals
 
-    real = artifacts.Artifacts._remove
+    real = artifacts.PluginArtifacts._remove
 
-    def slow(self: Any, tree: Any) -> None:
+    def slow(self: Any, name: str, tree: Any) -> None:
         stop.wait(60)
-        real(self, tree)
+        real(self, name, tree)
 
     async def fails(ctx: PluginContext, url: str) -> object:
         await ctx.files.write("artifacts/a", b"")
         raise PluginCallError(ErrorKind.INTERNAL, "as it does")
 
-    monkeypatch.setattr(artifacts.Artifacts, "_remove", slow)
+    monkeypatch.setattr(artifacts.PluginArtifacts, "_remove", slow)
     monkeypatch.setattr(removals, "MAX_WAITING", 3)
     plugin = await load(resolving_host, fails, policy=FILES)
     outcomes = []

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from orchestrator_plugin_host.capabilities.files import (
     PluginFiles,
     Removals,
     owner_of,
+    removals,
 )
 from orchestrator_plugin_host.capabilities.files.paths import MAX_DEPTH, PluginPath
 from orchestrator_plugin_host.errors import FilesError
 from orchestrator_plugin_host.policy import FilesGrant, FolderQuota
 from orchestrator_plugin_sdk import ErrorKind, FilesRequirement, PluginCallError
 from orchestrator_plugin_sdk.files import FileInfo
+from support.texts import WITH_HALVES, hidden_in
 
 ASKED = FilesRequirement(data=True, artifacts=True, folders=("docs",))
 QUOTA = FolderQuota(bytes=10_000, files=20)
@@ -64,12 +67,20 @@ class Place:
         host: DataFolders | None = None,
         name: str = "p",
         owner: str = OWNER,
+        keep_artifacts: bool = False,
     ) -> PluginFiles:
         """A loaded plugin's files."""
         if granted is None:
             granted = FilesGrant(data=QUOTA, artifacts=QUOTA, folders={"docs": self.docs})
         made = PluginFiles(
-            name, owner, asked, granted, host or self.host, self.artifacts, self.removals
+            name,
+            owner,
+            asked,
+            granted,
+            host or self.host,
+            self.artifacts,
+            self.removals,
+            keep_artifacts=keep_artifacts,
         )
         self._opened.append(made)
         return made
@@ -83,6 +94,14 @@ class Place:
         for one in self._opened:
             one.close()
         self.removals.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def patience() -> Iterator[None]:
+    """On a busy machine, `Removals.close` waits here until all is removed."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(removals, "_MOMENT_SECONDS", 60.0)
+        yield
 
 
 @pytest.fixture
@@ -285,6 +304,16 @@ BAD_PATHS = {
     "empty-name": "data//a",
     "trailing": "data/a/",
     "nul": "data/a\0b",
+    "escape": "data/\x1b[2J",
+    "line": "data/a\nb",
+    "delete": "data/a\x7f",
+    "c1": "data/a\x9b",
+    "next-line": "data/a\x85",
+    "separator": "data/a\u2028b/c",
+    "override": "artifacts/\u202egpj.exe",
+    "isolate": "data/\u2066a",
+    "zero-width": "data/a\u200bb",
+    "tag": "data/a\U000e0041",
     "backslash": "data/a\\..\\b",
     "long-name": "data/" + "x" * 256,
     "long-name-utf8": "data/" + "ż" * 128,
@@ -316,7 +345,7 @@ def test_a_path_that_is_none_is_refused(place: Place, path: str) -> None:
     assert os.listdir(place.mine) == []
 
 
-names = st.text(st.sampled_from("ab./\\\0ż\ud800"), max_size=6)
+names = st.text(st.sampled_from("ab./\\\0ż\ud800\x1b\n\u202e\u200d"), max_size=6)
 
 
 @given(st.lists(st.one_of(names, st.sampled_from(["data", "artifacts", "folders", ".", ".."]))))
@@ -327,7 +356,23 @@ def test_whatever_is_parsed_stays_below_its_root(pieces: list[str]) -> None:
     except PluginCallError:
         return
     assert "/".join([path.root, *path.names]) == text
+    assert not hidden_in(text)
     assert os.path.normpath(os.path.join("/top", text)) == f"/top/{text}"
+
+
+@given(WITH_HALVES)
+def test_an_error_of_a_path_shows_nothing_hidden(text: str) -> None:
+    with suppress(PluginCallError):
+        assert not hidden_in(str(PluginPath.parse(f"data/{text}")))
+        return
+    assert not hidden_in(refusal(PluginPath.parse, f"data/{text}").message)
+
+
+def test_what_no_path_can_name_is_not_listed(place: Place) -> None:
+    for name in ("a", "b\x1b", "c\u202e", "d\ne", "f\\g", "❤\ufe0f"):
+        (place.docs / name).touch()
+    listed = [one.name for one in place.files().list_folder("folders/docs")]
+    assert listed == ["a", "❤\ufe0f"]
 
 
 MISUSES: dict[str, tuple[str, tuple[Any, ...], ErrorKind]] = {
@@ -664,20 +709,228 @@ def test_a_full_disk_is_told_and_changes_nothing(
 ) -> None:
     from orchestrator_plugin_host.capabilities.files import writing
 
-    files = place.files()
+    plugin = place.plugin()
+    files = plugin.open()
     files.write("data/a", 0, b"hello")
+    files.write("artifacts/a", 0, b"hello")
 
     def full(file: int, offset: int, length: int) -> None:
         os.ftruncate(file, offset + length)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(writing, "_allocate", full)
-    for path, offset in (("data/a", 3), ("data/b", 0)):
+    for path, offset in (("data/a", 3), ("data/b", 0), ("artifacts/a", 3), ("artifacts/b", 0)):
         error = refusal(files.write, path, offset, b"x" * 100)
         assert error.kind is ErrorKind.UNAVAILABLE
         assert "No space left" in error.message
     assert files.read("data/a", 0, 99) == b"hello"
     assert os.listdir(place.mine) == ["a"]
+    assert total_of(plugin) == (5, 1)
+
+
+# The quota of all calls.
+
+
+def many(place: Place, bytes: int = 100, files: int = 6, **how: Any) -> PluginFiles:
+    """A plugin whose artifacts have a total."""
+    total = FolderQuota(bytes=bytes, files=files)
+    granted = FilesGrant(data=QUOTA, artifacts=QUOTA, artifacts_total=total)
+    return place.plugin(granted=granted, **how)
+
+
+def total_of(plugin: PluginFiles) -> tuple[int, int]:
+    assert plugin.artifacts is not None
+    used = plugin.artifacts.total.used
+    return used.bytes, used.files
+
+
+def test_calls_share_a_total(place: Place) -> None:
+    plugin = many(place)
+    one, other = plugin.open(), plugin.open()
+    one.write("artifacts/a", 0, b"x" * 60)
+    one.close()
+    error = refusal(other.write, "artifacts/a", 0, b"x" * 41)
+    assert error.kind is ErrorKind.PERMISSION_DENIED
+    for word in (
+        "plugin 'p' may have 100 bytes in the artifacts of all its calls together",
+        "has 60, and wanted 41 more",
+        "unloaded",
+        "[plugins.p.files]\n  artifacts_total = { bytes = … }",
+    ):
+        assert word in error.message
+    other.write("artifacts/a", 0, b"x" * 40)
+    refusal(other.resize, "artifacts/a", 41)
+    other.resize("artifacts/a", 10)
+    other.write("artifacts/b", 0, b"x" * 30)
+    other.remove("artifacts/b")
+    for i in range(4):
+        other.make_folder(f"artifacts/{i}")
+    assert "6 files and folders" in refusal(other.make_folder, "artifacts/x").message
+    assert total_of(plugin) == (70, 6)
+    many(place, name="q").open().write("artifacts/a", 0, b"x" * 100)  # which has its own
+    other.write("data/a", 0, b"x" * 1_000)  # of which artifacts are no part
+
+
+def test_without_a_total_there_is_room_for_sixteen_calls(place: Place) -> None:
+    plugin = place.plugin()
+    for _ in range(16):
+        files = plugin.open()
+        files.write("artifacts/a", 0, b"x" * QUOTA.bytes)
+        files.close()
+    error = refusal(plugin.open().write, "artifacts/a", 0, b"x")
+    assert "160,000 bytes" in error.message
+
+
+def test_what_a_call_that_failed_has_made_counts_until_it_is_removed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestrator_plugin_host.capabilities.files import artifacts
+
+    go_on = threading.Event()
+    real = artifacts.PluginArtifacts._remove
+
+    def slow(self: Any, name: str, tree: Any) -> None:
+        go_on.wait(60)
+        real(self, name, tree)
+
+    monkeypatch.setattr(artifacts.PluginArtifacts, "_remove", slow)
+    plugin = many(place)
+    failed = plugin.open()
+    failed.write("artifacts/a", 0, b"x" * 60)
+    failed.close(keep=False)
+    refusal(plugin.open().write, "artifacts/a", 0, b"x" * 41)
+    go_on.set()
+    place.removals.close()
+    plugin.open().write("artifacts/a", 0, b"x" * 41)
+
+
+def test_artifacts_end_with_their_plugin(place: Place) -> None:
+    plugin, other = place.plugin(), place.plugin()
+    paths = []
+    for one in (plugin, plugin, other):
+        files = one.open()
+        files.write("artifacts/a", 0, b"x")
+        paths.append(files.host_path("artifacts/a")[0])
+        files.close()
+    under_way = plugin.open()
+    under_way.write("artifacts/a", 0, b"x")
+    paths.append(under_way.host_path("artifacts/a")[0])
+    place.removals.close()
+    assert all(path.exists() for path in paths)  # the caller finds them until then
+    plugin.close()
+    refusal(under_way.write, "artifacts/b", 0, b"x")
+    refusal(plugin.open().write, "artifacts/b", 0, b"x")
+    under_way.close()  # a guest that could not be stopped
+    place.removals.close()
+    assert [path.exists() for path in paths] == [False, False, True, False]
+    assert len(list((place.artifacts / "p").iterdir())) == 1
+
+
+def test_the_operator_may_keep_artifacts(place: Place) -> None:
+    plugin = many(place, keep_artifacts=True)
+    files = plugin.open()
+    files.write("artifacts/a", 0, b"x" * 60)
+    path, _ = files.host_path("artifacts/a")
+    files.close()
+    refusal(plugin.open().write, "artifacts/a", 0, b"x" * 41)
+    path.unlink()
+    path.parent.rmdir()  # taken by the caller: there is room again
+    files = plugin.open()
+    files.write("artifacts/a", 0, b"x" * 100)
+    path, _ = files.host_path("artifacts/a")
+    files.close()
+    plugin.close()
+    place.removals.close()
+    assert path.read_bytes() == b"x" * 100
+
+
+def test_the_total_is_exact_whoever_writes_at_once(place: Place) -> None:
+    plugin = many(place, bytes=5_000, files=1_000)
+
+    def fill(thread: int) -> int:
+        files, written = plugin.open(), 0
+        for i in range(100):
+            try:
+                if i % 3 == 0:
+                    files.write("artifacts/a", written, b"x" * 37)
+                else:
+                    files.resize("artifacts/a", written + 37)
+                written += 37
+            except PluginCallError:
+                continue
+        files.close()
+        return written
+
+    with ThreadPoolExecutor(8) as threads:
+        written = sum(threads.map(fill, range(8)))
+    place.removals.close()  # of the folders of those who came too late
+    sizes = sum(one.stat().st_size for one in place.artifacts.rglob("a"))
+    assert written == sizes == 5_000 // 37 * 37 == total_of(plugin)[0]
+
+
+PATHS = st.sampled_from([f"artifacts/{name}" for name in ("a", "b", "d", "d/a", "d/e", "d/e/a")])
+SIZES = st.integers(0, 40)
+CHANGES = st.one_of(
+    st.tuples(st.just("write"), PATHS, SIZES, SIZES.map(bytes)),
+    st.tuples(st.just("resize"), PATHS, SIZES),
+    st.tuples(st.just("make_folder"), PATHS),
+    st.tuples(st.just("remove"), PATHS),
+    st.tuples(st.just("rename"), PATHS, PATHS),
+)
+
+
+@given(st.lists(st.lists(CHANGES, max_size=25), min_size=1, max_size=3), st.booleans())
+def test_what_is_counted_is_what_is_there(calls: list[list[Any]], keep: bool) -> None:
+    """Whatever calls do, the quota of each and the total know what lies on the disk, and hold."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Place(Path(scratch))
+        quota, total = FolderQuota(bytes=60, files=4), FolderQuota(bytes=100, files=7)
+        granted = FilesGrant(artifacts=quota, artifacts_total=total)
+        plugin = place.plugin(FilesRequirement(artifacts=True), granted)
+        for changes in calls:
+            files = plugin.open()
+            for name, *arguments in changes:
+                with suppress(PluginCallError):
+                    getattr(files, name)(*arguments)
+            tree = files._artifacts and files._artifacts.tree()
+            if tree:
+                assert tree.used.bytes <= quota.bytes
+                assert tree.used.files <= quota.files
+                assert (tree.used.bytes, tree.used.files) == _lies_in(files._artifacts.on_host())
+            assert total_of(plugin) == _lies_in(*place.artifacts.glob("p/*"))
+            files.close(keep=keep)
+            place.removals.close()
+            assert total_of(plugin) == _lies_in(*place.artifacts.glob("p/*"))
+        assert total_of(plugin)[0] <= total.bytes
+        place.close()
+
+
+def _lies_in(*folders: Path) -> tuple[int, int]:
+    found = [one for folder in folders for one in folder.rglob("*")]
+    return sum(one.stat().st_size for one in found if one.is_file()), len(found)
+
+
+# Removals.
+
+
+def test_closing_does_not_wait_for_many_files() -> None:
+    """And the interpreter does not end before they are removed."""
+    program = """
+import os, sys, threading
+from orchestrator_plugin_host.capabilities.files import Removals, removals
+removals._MOMENT_SECONDS = 0.01
+go_on = threading.Event()
+def remove():
+    go_on.wait(60)
+    os.write(1, b"removed\\n")
+made = Removals()
+made.add(remove, 1)
+made.close()
+os.write(1, b"closed\\n")
+go_on.set()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"closed\nremoved\n"
 
 
 # Hosts.

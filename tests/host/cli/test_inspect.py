@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from orchestrator_plugin_host import read_component, with_manifest
 from orchestrator_plugin_sdk import ManifestLimits, PluginManifest, PluginType, SdkVersionRange
+from support.texts import HOSTILE_TEXTS, hidden_in
 
 EMPTY = b"\0asm\x0d\0\1\0"
 
@@ -125,5 +127,20 @@ def test_a_plugins_words_do_nothing_to_the_terminal(command, tmp_path):
     done = command("inspect", path)
     assert "\x1b" not in done.out
     assert "\u202e" not in done.out
-    assert "\\u001b]0;owned\\u0007 \\u202eback [bold]" in done.out
+    assert "\\x1b]0;owned\\x07 \\u202eback [bold]" in done.out
     assert json.loads(command("inspect", path, "--json").out)["manifest"]["description"] == text
+
+
+# What `command` does is the same for each example.
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=HOSTILE_TEXTS)
+def test_whatever_a_plugin_says_of_itself(command, tmp_path, text):
+    path = tmp_path / "x.wasm"
+    words = dict.fromkeys(("description", "author", "license", "homepage"), text)
+    path.write_bytes(with_manifest(EMPTY, manifest(**words)))
+    shown = command("inspect", path).out
+    assert not hidden_in(shown, but="\n")
+    assert shown.count("admission") == 1 + text.count("admission")
+    as_json = command("inspect", path, "--json").out
+    assert not hidden_in(as_json, but="\n")
+    assert json.loads(as_json)["manifest"]["description"] == text

@@ -204,7 +204,7 @@ def test_a_policy_is_checked(command: Command, start: Path, tmp_path: Path) -> N
 
 
 def test_inspect_shows_what_is_asked_for_and_what_lacks(
-    command: Command, start: Path, tmp_path: Path
+    command: Command, start: Path, tmp_path: Path, server: Server
 ) -> None:
     component = built(PROBE)
     found = command("inspect", component, "--json").document["asks_for"]
@@ -215,15 +215,22 @@ def test_inspect_shows_what_is_asked_for_and_what_lacks(
     assert granted["files: the folder docs, to be read"]
     assert not granted["files: data"]
     shown = command("inspect", component, "--policy", start).out
-    assert "✓ secret api_key" in shown
+    assert "✓ files: the folder docs" in shown
     assert "✗ files: data" in shown
+    # The plugin asks to send it anywhere, and the policy says where.
+    assert "◐ secret api_key" in shown
+    assert "partly granted; missing: it may not go to http://*:*, https://*:*" in shown
+    line = f'urls = ["{server.origin}", "http://*:*", "https://*:*"]'
+    assert any(one["line"].endswith(line) for one in found)
     assert "data = { bytes = 67108864, files = 1000 }" in shown
     # The lines that it shows are a policy that grants it all.
     lines = "\n".join(
-        one["line"] for one in found if not one["granted"] and "artifacts" not in one["what"]
+        one["line"]
+        for one in found
+        if not one["granted"] and not one["missing"] and "artifacts" not in one["what"]
     )
     whole = tmp_path / "whole.toml"
-    whole.write_text(start.read_text() + lines)
+    whole.write_text(start.read_text().replace(f', urls = ["{server.origin}"]', "") + lines)
     again = command("inspect", component, "--policy", whole, "--json").document["asks_for"]
     assert [one["what"] for one in again if not one["granted"]] == ["files: artifacts"]
 

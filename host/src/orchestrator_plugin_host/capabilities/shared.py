@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,9 +74,9 @@ class SharedReach:
                 await anyio.to_thread.run_sync(audit.close)
         finally:
             if self._removals is not None:
+                if scratch is not None:
+                    self._removals.add(partial(_clean, scratch), 1)
                 await anyio.to_thread.run_sync(self._removals.close)
-            if scratch is not None:
-                await anyio.to_thread.run_sync(scratch.cleanup)
 
     async def of(
         self, admitted: AdmittedPlugin, config: Mapping[str, Any]
@@ -164,6 +166,7 @@ class SharedReach:
             self._artifacts(),
             removals,
             note,
+            keep_artifacts=self._settings.artifacts_directory is not None,
         )
 
     def _of_files(self) -> tuple[DataFolders, Removals]:
@@ -194,6 +197,11 @@ class SharedReach:
             if self._tls is None:
                 self._tls = await self._readers.run(lambda go_on: _read_tls(self._settings.ca_file))
         return self._tls
+
+
+def _clean(scratch: TemporaryDirectory[str]) -> None:
+    with suppress(OSError):  # the system cleans up its temporary folder
+        scratch.cleanup()
 
 
 def _import_http() -> None:

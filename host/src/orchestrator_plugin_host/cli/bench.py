@@ -21,6 +21,7 @@ from orchestrator_plugin_sdk.contract import (
     Operation,
 )
 from orchestrator_plugin_sdk.naming import PluginType
+from orchestrator_plugin_sdk.visible import visible
 from rich import box
 from rich.table import Table
 
@@ -38,7 +39,6 @@ from .output import (
     Output,
     PolicyOption,
     UsageError,
-    printable,
 )
 from .running import run
 from .sources import is_fresh, to_load
@@ -232,7 +232,7 @@ def _summary(milliseconds: Sequence[float]) -> dict[str, float]:
 
 def _table(result: Mapping[str, Any]) -> Table:
     table = Table(
-        title=printable(result["plugin"]), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=visible(result["plugin"]), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
     table.add_column("", style="cyan")
     table.add_column("where")

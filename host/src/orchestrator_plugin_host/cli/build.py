@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 from orchestrator_plugin_sdk.codec import to_document
+from orchestrator_plugin_sdk.visible import visible
 
 from .. import build as builder
 from ..component_file import read_component
-from .output import JsonOption, Output, megabytes, milliseconds, printable
+from .output import JsonOption, Output, megabytes, milliseconds
 
 
 def build(
@@ -54,5 +55,5 @@ def _report(out: Output, target: Path, took_ms: float) -> None:
         }
         out.document(document)
         return
-    out.people.print(printable(str(target)), markup=False, soft_wrap=True)
+    out.people.print(visible(str(target)), soft_wrap=True)
     out.note(f"{megabytes(len(file.data))}, sha256:{file.digest[:12]}…, {took_ms / 1000:.1f} s")

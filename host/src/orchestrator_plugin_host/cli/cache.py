@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
+from orchestrator_plugin_sdk.visible import visible
 from rich.table import Table
 
 from ..sandbox.cache import CacheEntry, ComponentCache
 from ..settings import default_cache_directory
-from .output import CacheOption, JsonOption, Output, megabytes, printable
+from .output import CacheOption, JsonOption, Output, megabytes
 
 cache = typer.Typer(help="List or delete the compiled components kept on this machine.")
 
@@ -31,9 +32,7 @@ def list_entries(directory: CacheOption = None, as_json: JsonOption = False) -> 
         if entries:
             out.people.print(_table(entries))
         count = f"{len(entries)} component{'' if len(entries) == 1 else 's'}"
-        out.people.print(
-            printable(f"{count}, {megabytes(size)} in {folder}"), markup=False, soft_wrap=True
-        )
+        out.people.print(visible(f"{count}, {megabytes(size)} in {folder}"), soft_wrap=True)
 
 
 @cache.command()
@@ -47,11 +46,8 @@ def clear(directory: CacheOption = None, as_json: JsonOption = False) -> None:
         if as_json:
             out.document({"directory": str(folder), "removed": count, "freed": freed})
             return
-        out.people.print(
-            printable(f"deleted {count}, freed {megabytes(freed)} in {folder}"),
-            markup=False,
-            soft_wrap=True,
-        )
+        told = f"deleted {count}, freed {megabytes(freed)} in {folder}"
+        out.people.print(visible(told), soft_wrap=True)
 
 
 def _open(directory: str | None) -> tuple[Path, ComponentCache | None]:

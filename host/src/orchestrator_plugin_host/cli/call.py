@@ -14,6 +14,7 @@ from orchestrator_plugin_sdk.context import PluginContext
 from orchestrator_plugin_sdk.contract import KINDS, Operation
 from orchestrator_plugin_sdk.log import LogEvent, PluginLogger
 from orchestrator_plugin_sdk.provider import StreamEnd, StreamEvent, StreamTextDelta, StreamUsage
+from orchestrator_plugin_sdk.visible import visible
 
 from ..discovery import PluginSource
 from ..handles import HANDLES, LoadedPlugin
@@ -34,7 +35,6 @@ from .output import (
     UsageError,
     WasiOption,
     milliseconds,
-    printable,
 )
 from .running import run
 from .sources import is_fresh, to_load
@@ -120,7 +120,7 @@ def _show_event(out: Output, event: StreamEvent) -> None:
     if out.as_json:
         out.line(event)
     elif isinstance(event, StreamTextDelta):
-        sys.stdout.write(printable(event.text))
+        sys.stdout.write(visible(event.text, lines=True))
         sys.stdout.flush()
     elif isinstance(event, StreamEnd):
         sys.stdout.write("\n")

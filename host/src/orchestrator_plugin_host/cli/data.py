@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from orchestrator_plugin_sdk.visible import visible
 from rich.table import Table
 from rich.text import Text
 
 from ..capabilities.files import NATIVE, data_folders, owner_of, take_over
 from ..policy import read_digest
 from ..settings import default_data_directory
-from .output import JsonOption, Output, UsageError, printable
+from .output import JsonOption, Output, UsageError
 
 DataOption = Annotated[
     Path | None,
@@ -41,7 +42,7 @@ def list_folders(directory: DataOption = None, as_json: JsonOption = False) -> N
         table.add_column("belongs to", overflow="fold")
         for name, owner in found.items():
             whose = "whoever uses it first" if owner is None else owner
-            table.add_row(Text(printable(name)), Text(printable(whose)))
+            table.add_row(Text(visible(name)), Text(visible(whose)))
         out.people.print(table)
 
 
@@ -68,7 +69,7 @@ def take_over_folder(
             out.document({"plugin": plugin, "before": before, "owner": owner})
             return
         text = f"{plugin}: {'nobody' if before is None else before} → {owner}"
-        out.people.print(printable(text), markup=False, soft_wrap=True)
+        out.people.print(visible(text), soft_wrap=True)
 
 
 def _owner(digest: str | None, *, native: bool) -> str:

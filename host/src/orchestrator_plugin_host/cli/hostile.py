@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
+from orchestrator_plugin_sdk.visible import visible
 from rich import box
 from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,7 +19,7 @@ from rich.text import Text
 from ..hostile.cases import TIERS, Case, CaseError, read_corpus
 from ..hostile.runner import Result, run_cases
 from ..settings import Tier
-from .output import FAILED, JsonOption, Output, UsageError, printable
+from .output import FAILED, JsonOption, Output, UsageError
 
 __all__ = ["hostile"]
 
@@ -91,7 +92,7 @@ def _run(out: Output, wanted: Sequence[tuple[Case, Tier]], jobs: int) -> list[Re
     Each run compiles anew: what a cache holds is no news, and not to be trusted here.
     """
     results: list[Result] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with (
         tempfile.TemporaryDirectory(prefix="hostile-cache-") as cache,
         Progress(
@@ -151,8 +152,8 @@ def _table(results: Sequence[Result]) -> RenderableType:
 
 def _outcome(result: Result) -> str:
     if result.failures:
-        return printable("; ".join(result.failures))
-    return printable(result.report.steps[-1].expected) if result.report.steps else ""
+        return visible("; ".join(result.failures))
+    return visible(result.report.steps[-1].expected) if result.report.steps else ""
 
 
 def _summary(
@@ -222,7 +223,7 @@ def _told(summary: dict[str, Any], results: Sequence[Result]) -> RenderableType:
     for one in results:
         if not one.passed and one.stderr:
             text.append(f"\n{one.case.id} ({one.tier}) wrote:\n", style="bold")
-            text.append(printable(one.stderr[-1000:]), style="dim")
+            text.append(visible(one.stderr[-1000:], lines=True), style="dim")
     return text
 
 

@@ -14,6 +14,7 @@ from orchestrator_plugin_sdk.errors import PluginError
 from orchestrator_plugin_sdk.manifest import PluginManifest, check_version, validate_manifest
 from orchestrator_plugin_sdk.plugin import PluginExport
 from orchestrator_plugin_sdk.project import read_manifest
+from orchestrator_plugin_sdk.visible import visible
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +25,7 @@ from ..granting import asked_for
 from ..limits import UNITS, Limits, effective_limits
 from ..pinning import unpinned
 from ..policy import PolicyFile, read_policy
-from .output import JsonOption, Output, PolicyOption, error_document, megabytes, printable
+from .output import JsonOption, Output, PolicyOption, error_document, megabytes
 from .running import run
 from .sources import component_of
 
@@ -142,58 +143,69 @@ def _table(facts: Mapping[str, Any]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(facts):
-        table.add_row(name, value if isinstance(value, Text) else Text(printable(value)))
+        shown = value if isinstance(value, Text) else Text("\n".join(map(visible, value)))
+        table.add_row(name, shown)
     return table
 
 
 def _asked(asked: list[Mapping[str, Any]]) -> Text:
-    """What is granted, and the line to add for what is not."""
+    """What is granted, what is missing of what is not, and the line to add for that."""
     made = Text()
     for one in asked:
-        mark, style = ("✓", "green") if one["granted"] else ("✗", "red")
-        made.append(f"{mark} {printable(one['what'])}\n", style)
+        mark, style = _mark(one)
+        made.append(f"{mark} {visible(one['what'])}\n", style)
+        if one["missing"]:
+            made.append(f"    partly granted; missing: {visible(one['missing'])}\n", style)
         if not one["granted"]:
-            lines = printable(one["line"]).replace("\n", "\n    ")
+            lines = visible(one["line"], lines=True).replace("\n", "\n    ")
             made.append(f"    {lines}\n", "dim")
     made.rstrip()
     return made if asked else Text("nothing")
 
 
-def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, str | Text]]:
+def _mark(asked: Mapping[str, Any]) -> tuple[str, str]:
+    """How it is marked, and in which colour: granted whole, partly, or not at all."""
+    if asked["granted"]:
+        return "✓", "green"
+    return ("◐", "yellow") if asked["missing"] else ("✗", "red")
+
+
+def _rows(facts: Mapping[str, Any]) -> Iterator[tuple[str, list[str] | Text]]:
+    """The rows of the table: a name, and lines. A plugin's words are in one line each."""
     manifest = facts["manifest"]
     if manifest:
         yield "plugin", Text(f"{manifest['name']} {manifest['version']}", style="bold")
-        yield "", manifest["description"]
-        yield "kind", f"{manifest['type']}, world {facts['world']}"
-        yield "SDK", str(validate_manifest(manifest).sdk_version)
+        yield "", [manifest["description"]]
+        yield "kind", [f"{manifest['type']}, world {facts['world']}"]
+        yield "SDK", [str(validate_manifest(manifest).sdk_version)]
         for key in ("author", "license", "homepage"):
             if manifest[key]:
-                yield key, manifest[key]
-        yield "stateful", "yes" if validate_manifest(manifest).keeps_state else "no"
-        yield "payloads", ", ".join(manifest["payload_encodings"])
+                yield key, [manifest[key]]
+        yield "stateful", ["yes" if validate_manifest(manifest).keeps_state else "no"]
+        yield "payloads", [", ".join(manifest["payload_encodings"])]
         asked = {name: value for name, value in manifest["limits"].items() if value is not None}
         lines = [f"{name} = {value:,} {UNITS[name]}" for name, value in asked.items()]
-        yield "limits", "\n".join(lines) or "none of its own"
+        yield "limits", lines or ["none of its own"]
     if manifest:
         yield "asks for", _asked(facts["asks_for"])
         told = facts["policy"]["unpinned"]
         if told is not None:
-            yield "pinned", Text(printable(f"✗ {told}"), style="red")
+            yield "pinned", Text(visible(f"✗ {told}", lines=True), style="red")
         elif facts["policy"]["pinned"]:
-            yield "pinned", "by the digest that the policy names"
+            yield "pinned", ["by the digest that the policy names"]
     if facts.get("component", "") is None:
-        yield "component", "not built yet"
+        yield "component", ["not built yet"]
     if "digest" in facts:
-        yield "component", facts.get("component") or facts["source"]
-        yield "size", f"{megabytes(facts['size'])} ({facts['size']:,} bytes)"
-        yield "digest", facts["digest"]
-        yield "imports", "\n".join(facts["imports"]) or "none"
-        yield "exports", "\n".join(facts["exports"]) or "none"
+        yield "component", [facts.get("component") or facts["source"]]
+        yield "size", [f"{megabytes(facts['size'])} ({facts['size']:,} bytes)"]
+        yield "digest", [facts["digest"]]
+        yield "imports", facts["imports"] or ["none"]
+        yield "exports", facts["exports"] or ["none"]
         sections = [f"{one['name']} ({one['size']:,} bytes)" for one in facts["custom_sections"]]
-        yield "sections", "\n".join(sections) or "none"
+        yield "sections", sections or ["none"]
     if facts["admission"]["admitted"]:
         yield "admission", Text("✓ would be admitted", style="green")
     else:
         error = facts["admission"]["error"]
-        text = printable(f"✗ refused: {error['type']}: {error['message']}")
+        text = visible(f"✗ refused: {error['type']}: {error['message']}", lines=True)
         yield "admission", Text(text, style="red")

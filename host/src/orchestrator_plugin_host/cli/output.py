@@ -1,7 +1,8 @@
 """What every command says, and where: its result on stdout, all else on stderr.
 
 With `--json`, stdout gets exactly one JSON document (of a stream: one object a line), whatever
-happens. Plugins are not trusted, so none of their words reach a terminal as control characters.
+happens. Plugins are not trusted, so their words are `visible` before they are shown, and no console
+reads them as markup.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import math
 import re
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ import typer
 from orchestrator_plugin_sdk.codec import to_document
 from orchestrator_plugin_sdk.errors import PluginCallError, PluginError
 from orchestrator_plugin_sdk.vectors import Vectors
+from orchestrator_plugin_sdk.visible import visible, visible_json
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -80,7 +81,6 @@ CacheOption = Annotated[
 FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
-_CONTROLS: Final = ("Cc", "Cf", "Cs")  # of Unicode: controls, invisible formats, surrogates
 _PLAIN_WIDTH: Final = 100
 """Columns of output that goes to a file or a pipe."""
 
@@ -103,30 +103,30 @@ class Output:
 
     def document(self, document: Any) -> None:
         """Writes the result as JSON."""
-        sys.stdout.write(json.dumps(plain(document), indent=2, allow_nan=False) + "\n")
+        sys.stdout.write(_json(document, indent=2) + "\n")
         sys.stdout.flush()
 
     def line(self, document: Any) -> None:
         """Writes one object of several as a line of JSON."""
-        sys.stdout.write(json.dumps(plain(document), allow_nan=False) + "\n")
+        sys.stdout.write(_json(document) + "\n")
         sys.stdout.flush()
 
     def pretty(self, document: Any) -> None:
         """Shows JSON to people: indented, a vector on a line."""
-        text = json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+        text = _json(document, indent=2, ensure_ascii=False)
         text = re.sub(r"\[\n\s+([-+.\de,\s]+?)\s*\]", _on_one_line, text)
-        self.people.print(printable(text), markup=False, soft_wrap=True)
+        self.people.print(text, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Says something that is not the result."""
-        self.notes.print(Text(printable(text), style="dim"), soft_wrap=True)
+        """Says something that is not the result, in one line."""
+        self.notes.print(Text(visible(text), style="dim"), soft_wrap=True)
 
     def error(self, error: BaseException) -> None:
         """Shows an error: as JSON, or as a red block."""
         if self.as_json:
             self.line({"error": error_document(error)})
             return
-        body = Text(printable(str(error) or "(no message)"))
+        body = Text(visible(str(error), lines=True) or "(no message)")
         title = Text(type(error).__name__, style="bold red")
         self.notes.print(Panel(body, title=title, title_align="left", border_style="red"))
 
@@ -136,14 +136,18 @@ class Output:
 
         Gives a function that says what is being done now. Without a terminal, says it in lines.
         """
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
         with Progress(
             *columns, console=self.notes, transient=True, disable=not self.notes.is_terminal
         ) as progress:
             task = progress.add_task("", total=None)
 
             def say(text: str) -> None:
-                progress.update(task, description=printable(text).replace("[", "\\["))
+                progress.update(task, description=visible(text))
                 if progress.disable:
                     self.note(f"{text} …")
 
@@ -173,7 +177,12 @@ class Output:
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False)
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _json(document: Any, **how: Any) -> str:
+    return visible_json(json.dumps(plain(document), allow_nan=False, **how))
 
 
 def error_document(error: BaseException) -> dict[str, Any]:
@@ -209,14 +218,6 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return to_document(value)
     return plain(to_document(value))
-
-
-def printable(text: str) -> str:
-    """Text that does nothing to a terminal but appear: controls are written as `\\u001b`."""
-    return "".join(
-        f"\\u{ord(c):04x}" if unicodedata.category(c) in _CONTROLS and c not in "\n\t" else c
-        for c in text
-    )
 
 
 def milliseconds(since: float) -> float:

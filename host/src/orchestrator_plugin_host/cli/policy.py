@@ -15,6 +15,7 @@ from orchestrator_plugin_sdk.context import PluginContext
 from orchestrator_plugin_sdk.contract import Operation
 from orchestrator_plugin_sdk.manifest import validate_manifest
 from orchestrator_plugin_sdk.plugin import PluginExport
+from orchestrator_plugin_sdk.visible import visible
 from rich.text import Text
 
 from ..admission import admit_component
@@ -40,7 +41,6 @@ from .output import (
     PolicyOption,
     RequestOption,
     UsageError,
-    printable,
 )
 from .policy_file import pin_in_file
 from .running import run
@@ -69,7 +69,7 @@ def check(
         for name, granted in tables.items():
             whom = "any plugin that is not named" if name == "default" else "any file of that name"
             text = f"✗ [{name}] names no digest: it grants {', '.join(granted)} to {whom}"
-            out.people.print(Text(printable(text), style="red"), soft_wrap=True)
+            out.people.print(Text(visible(text), style="red"), soft_wrap=True)
         if tables:
             out.note(f"to name one: orchestrator-plugin policy pin FILE --policy {path}")
 
@@ -106,7 +106,7 @@ def pin(
         if as_json:
             out.document(document | {"before": pinned.before and f"sha256:{pinned.before}"})
             return
-        out.people.print(printable(pinned.text), markup=False, soft_wrap=True)
+        out.people.print(visible(pinned.text, lines=True), soft_wrap=True)
         if pinned.lost:
             out.note(
                 f"[plugins.{name}] is new: the plugin gets nothing of [default] any more, which "
@@ -255,7 +255,7 @@ def _show(out: Output, suggestion: Suggestion, seen: Observations) -> None:
             soft_wrap=True,
         )
     out.people.print("# for the policy file", style="dim")
-    out.people.print(suggestion.policy, markup=False, soft_wrap=True)
+    out.people.print(visible(suggestion.policy, lines=True), soft_wrap=True)
     if suggestion.manifest:
         out.people.print("\n# for plugin.toml: all that it used", style="dim")
-        out.people.print(suggestion.manifest, markup=False, soft_wrap=True)
+        out.people.print(visible(suggestion.manifest, lines=True), soft_wrap=True)

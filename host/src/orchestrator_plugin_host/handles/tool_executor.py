@@ -45,8 +45,9 @@ class LoadedToolExecutor(LoadedPlugin):
         this call are refused.
 
         Paths in the result are absolute, on the host: files that the plugin has made in this
-        call's artifacts folder, and that are the caller's now. The `timeout_ms` of the request and
-        that of the policy lower the call's deadline.
+        call's artifacts folder. They are there until the plugin is unloaded, or longer if
+        `HostSettings.artifacts_directory` is set. The `timeout_ms` of the request and that of the
+        policy lower the call's deadline.
         """
         self._enter()
         try:

@@ -29,6 +29,8 @@ from functools import cache
 from struct import Struct
 from typing import Any, Final
 
+from orchestrator_plugin_sdk.errors import MAX_MESSAGE
+
 from ..wit import (
     EnumType,
     HandleType,
@@ -45,7 +47,6 @@ TEXT_FORMS: Final = ("latin1", "base64")
 """The forms of a payload that cross between the host and the adapters around a guest, which make
 `bytes` of `base64`, and the other way round."""
 
-_MESSAGE_CHARACTERS = 4_096
 _VAL = Struct("<B7xQQQ")
 _ENTRY_NAME = Struct("<QQ")
 
@@ -235,8 +236,8 @@ def _lift_message(address: int, room: int) -> str:
     size, data, _ = _read(address, _capi.KIND_STRING)
     if not size:
         return ""
-    beginning = string_at(data, min(size, 4 * _MESSAGE_CHARACTERS))
-    return beginning.decode("utf-8", "ignore")[:_MESSAGE_CHARACTERS]
+    beginning = string_at(data, min(size, 4 * MAX_MESSAGE))
+    return beginning.decode("utf-8", "ignore")[:MAX_MESSAGE]
 
 
 def _lift_record(wanted: RecordType) -> Lift:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
+from orchestrator_plugin_sdk.visible import hides, quoted
 
 Root = Literal["data", "artifacts", "folders"]
 ROOTS: Final[tuple[Root, ...]] = ("data", "artifacts", "folders")
@@ -44,7 +45,7 @@ class PluginPath:
         if len(names) - (root == "folders") > MAX_DEPTH:
             raise refused(text, f"it is deeper than {MAX_DEPTH} names")
         for name in names:
-            fault = _fault(name)
+            fault = fault_of(name)
             if fault is not None:
                 raise refused(text, fault)
         if root == "folders" and names and not _FOLDER.fullmatch(names[0]):
@@ -62,7 +63,7 @@ class PluginPath:
 
 def shown(text: str) -> str:
     """A path as messages show it."""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    return quoted(text, _SHOWN)
 
 
 def refused(text: str, why: str) -> PluginCallError:
@@ -70,13 +71,21 @@ def refused(text: str, why: str) -> PluginCallError:
     return PluginCallError(ErrorKind.INVALID_REQUEST, f"the path {shown(text)}: {why}")
 
 
-def _fault(name: str) -> str | None:
+def fault_of(name: str) -> str | None:
+    """What is wrong with the name of a file or folder; `None` if nothing is."""
     if name in ("", ".", ".."):
         return f"{name!r} is no name"
-    if "\0" in name or "\\" in name:
-        return "no name has a NUL or a backslash"
+    if "\\" in name:
+        return "no name has a backslash"
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
         return "a name is not Unicode"
-    return f"a name has more than {MAX_NAME_BYTES} bytes" if size > MAX_NAME_BYTES else None
+    if size > MAX_NAME_BYTES:
+        return f"a name has more than {MAX_NAME_BYTES} bytes"
+    if hides(name):
+        return (
+            "a name has a character that shows nothing or drives a terminal (a control character, "
+            "a line break, a bidirectional mark, a zero-width character): leave it out"
+        )
+    return None

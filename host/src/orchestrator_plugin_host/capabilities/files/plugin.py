@@ -16,11 +16,11 @@ from orchestrator_plugin_sdk.manifest import FilesRequirement
 from ...errors import FilesError
 from ...policy import FilesGrant
 from ..workers import Workers
-from .artifacts import Artifacts
+from .artifacts import Artifacts, PluginArtifacts
 from .data import DataFolders
 from .denials import denial
 from .paths import PluginPath, Root, refused
-from .quota import Quota
+from .quota import Quota, Total
 from .removals import Removals
 from .tree import GoOn, Tree, on_and_on
 from .writing import WritableTree
@@ -48,10 +48,13 @@ class PluginFiles:
         artifacts_directory: Path,
         removals: Removals,
         note: Callable[[str], None] | None = None,
+        *,
+        keep_artifacts: bool = False,
     ) -> None:
         """`owner` is whose the plugin's data folder is recorded to be (`owner_of`). `data_folders`
-        and `removals` are those of the host; `artifacts_directory` is that of all plugins; `note`
-        is told of each root that is used.
+        and `removals` are those of the host; `artifacts_directory` is that of all plugins, and
+        `keep_artifacts` says that what is in it outlives this plugin; `note` is told of each root
+        that is used.
 
         Opens the plugin's data folder and those of the operator's. Raises `FilesError`.
         """
@@ -59,12 +62,18 @@ class PluginFiles:
         self.note = note or (lambda root: None)
         self.asked = asked
         self.granted = granted
-        self.artifacts_directory = artifacts_directory
-        self.removals = removals
         self.workers = Workers("orchestrator-plugin-files", _THREADS)
         self.data: WritableTree | None = None
         self.folders: dict[str, Tree] = {}
+        self.artifacts: PluginArtifacts | None = None
+        most = granted.all_artifacts()
         with ExitStack() as opened:
+            if asked.artifacts and most is not None:
+                total = Total(Quota(plugin, "artifacts_total", most))
+                self.artifacts = PluginArtifacts(
+                    artifacts_directory, plugin, total, removals, keep=keep_artifacts
+                )
+                opened.callback(self.artifacts.close)
             for name in asked.folders:
                 if name in granted.folders:
                     self.folders[name] = _opened(plugin, name, granted.folders[name])
@@ -218,10 +227,8 @@ class OpenFiles:
         with self._lock:
             self._check_open()
             if self._artifacts is None:
-                plugin = self._plugin
-                self._artifacts = Artifacts(
-                    plugin.artifacts_directory, plugin.plugin, plugin.removals
-                )
+                assert self._plugin.artifacts is not None
+                self._artifacts = self._plugin.artifacts.of_call()
             return self._artifacts
 
     @contextmanager
@@ -276,9 +283,8 @@ class OpenFiles:
     def _owned(self, path: PluginPath) -> WritableTree:
         """The tree of `data` or `artifacts`."""
         self._plugin.note(path.root)
-        asked, granted = self._plugin.asked, self._plugin.granted
         if path.root == "data" and self._plugin.data is not None:
             return self._plugin.data
-        if path.root == "artifacts" and asked.artifacts and granted.artifacts is not None:
+        if path.root == "artifacts" and self._plugin.artifacts is not None:
             return self._own_artifacts().tree()
         raise denial(path, self._plugin.plugin, self._plugin.asked, self._plugin.granted)

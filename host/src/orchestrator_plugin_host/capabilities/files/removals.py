@@ -1,7 +1,8 @@
-"""Removing what calls have left, later: nobody's call waits for it.
+"""Removing what calls have left, later: nobody waits for it.
 
-Artifacts of a call that failed may be a hundred thousand files. One thread removes them, one folder
-after another; closing the host waits for it.
+Artifacts of a call that failed, or of a plugin that is unloaded, may be a hundred thousand files.
+One thread removes them, one folder after another. Closing the host waits for a moment; what is left
+then goes on being removed, and only the end of the interpreter waits for that.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 _IDLE_SECONDS: Final = 5.0
+_MOMENT_SECONDS: Final = 1.0
+"""How long closing waits: long enough for all but a great many files."""
 _LAST_SECONDS: Final = 60.0
-"""How long closing waits for the last removals."""
+"""How long the end of the interpreter waits for the last removals."""
 MAX_WAITING: Final = 200_000
 """Files that may wait to be removed before no call gets a folder for more."""
 
@@ -45,13 +48,21 @@ class Removals:
                 self._thread.start()
 
     def close(self) -> None:
-        """Waits until everything is removed, a minute at most."""
+        """Waits until everything is removed, but only for a moment. What is left then is removed
+        before the interpreter ends, unless that takes more than a minute."""
         with self._lock:
             thread = self._thread
             if thread is None:
                 return
             self._queue.put(None)
-        thread.join(_LAST_SECONDS)
+        thread.join(_MOMENT_SECONDS)
+        if thread.is_alive():
+            threading.Thread(
+                target=thread.join,
+                args=(_LAST_SECONDS,),
+                name="orchestrator-plugin-last-removals",
+                daemon=False,  # whatever thread closes the host
+            ).start()
 
     def _serve(self) -> None:
         while True:

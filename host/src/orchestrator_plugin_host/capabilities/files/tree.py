@@ -19,7 +19,7 @@ from typing import Final
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.files import FileInfo
 
-from .paths import PluginPath, refused
+from .paths import PluginPath, fault_of, refused
 
 MAX_READ: Final = 1024 * 1024
 """Bytes that one read returns at most."""
@@ -196,7 +196,7 @@ class Tree:
 
     def list_folder(self, path: PluginPath, go_on: GoOn = on_and_on) -> list[FileInfo]:
         """What is in a folder, by name. Links, devices and the like are not, nor is what has a
-        name that is not Unicode."""
+        name that no path can have."""
         found: list[FileInfo] = []
         with (
             explained(path),
@@ -208,7 +208,7 @@ class Tree:
                     raise refused(path.text, f"it has more than {MAX_LISTED:,} entries")
                 go_on()
                 info = look(folder, entry.name)
-                if info is not None and is_plain(info) and _is_unicode(entry.name):
+                if info is not None and is_plain(info) and fault_of(entry.name) is None:
                     found.append(information(entry.name, info))
         return sorted(found, key=lambda one: one.name)
 
@@ -238,11 +238,3 @@ def _read(file: int, offset: int, length: int) -> bytes:
         offset += len(piece)
         length -= len(piece)
     return b"".join(pieces)
-
-
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,13 +9,13 @@ import stat as modes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
 from .paths import MAX_DEPTH, PluginPath, refused
-from .quota import Quota, Usage
+from .quota import Account, Quota, Total, Usage
 from .tree import (
     FOLDER_FLAGS,
     MAX_OFFSET,
@@ -83,9 +83,10 @@ class WritableTree(Tree):
     """A folder to be read and written. Thread-safe. Raises as `Tree` does, and `permission-denied`
     for what its quota does not leave room for."""
 
-    def __init__(self, root: int) -> None:
-        """Takes the descriptor of the root over, and counts what there is. Raises
-        `UncountableError` or `OSError`, the descriptor being closed."""
+    def __init__(self, root: int, total: Total | None = None) -> None:
+        """Takes the descriptor of the root over, and counts what there is. An empty one may be
+        counted in a `total`, too. Raises `UncountableError` or `OSError`, the descriptor being
+        closed."""
         super().__init__(root)
         self._changing = threading.Lock()
         try:
@@ -93,18 +94,18 @@ class WritableTree(Tree):
         except BaseException:
             self.close()
             raise
-        self._used = Usage(census.bytes, census.files)
+        self._account = Account(Usage(census.bytes, census.files), total)
 
     @property
     def used(self) -> Usage:
         """What it holds now."""
         with self._changing:
-            return Usage(self._used.bytes, self._used.files)
+            return replace(self._account.used)
 
     @property
     def files(self) -> int:
         """How many files and folders it holds now, or in a moment, if it is being changed."""
-        return self._used.files
+        return self._account.used.files
 
     def settle(self) -> None:
         """Returns when nothing is being changed: once it is closed, nothing will be."""
@@ -124,17 +125,13 @@ class WritableTree(Tree):
             info = look(folder, name)
             if info is None:
                 _check_offset(path, offset, 0)
-                quota.check(self._used, bytes=end, files=1)
-                self._make(folder, name, data)
-                self._used.files += 1
-                self._used.bytes += end
+                with self._account.more(quota, bytes=end, files=1):
+                    self._make(folder, name, data)
                 return
             with _opened(folder, name, path) as (file, size):
                 _check_offset(path, offset, size)
-                more = max(end - size, 0)
-                quota.check(self._used, bytes=more)
-                _fill(file, offset, data, size)
-                self._used.bytes += more
+                with self._account.more(quota, bytes=max(end - size, 0)):
+                    _fill(file, offset, data, size)
 
     def _make(self, folder: int, name: str, data: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -150,12 +147,14 @@ class WritableTree(Tree):
     def resize(self, path: PluginPath, size: int, quota: Quota) -> None:
         """Makes a file shorter, or longer by zeros."""
         check_number(path, "size", size)
-        with self._change(path) as (folder, name), _opened(folder, name, path) as (file, before):
-            quota.check(self._used, bytes=size - before)
+        with (
+            self._change(path) as (folder, name),
+            _opened(folder, name, path) as (file, before),
+            self._account.more(quota, bytes=size - before),
+        ):
             if size > MAX_OFFSET:
                 raise refused(path.text, f"no file has {size:,} bytes")
             os.ftruncate(file, size)
-            self._used.bytes += size - before
 
     def sync(self, path: PluginPath, go_on: GoOn = on_and_on) -> None:
         """Returns when a file or folder is on its disk, and that it is there."""
@@ -184,9 +183,8 @@ class WritableTree(Tree):
         with self._change(path) as (folder, name):
             if look(folder, name) is not None:
                 raise refused(path.text, "it is there already")
-            quota.check(self._used, files=1)
-            os.mkdir(name, 0o700, dir_fd=folder)
-            self._used.files += 1
+            with self._account.more(quota, files=1):
+                os.mkdir(name, 0o700, dir_fd=folder)
 
     def remove(self, path: PluginPath) -> None:
         """Removes a file, or an empty folder."""
@@ -194,12 +192,11 @@ class WritableTree(Tree):
             info = os.stat(name, dir_fd=folder, follow_symlinks=False)
             if modes.S_ISDIR(info.st_mode):
                 os.rmdir(name, dir_fd=folder)
-                self._used.files -= 1
+                self._account.less(files=1)
                 return
             check_file(info, path)
             os.unlink(name, dir_fd=folder)
-            self._used.files -= 1
-            self._used.bytes -= info.st_size
+            self._account.less(bytes=info.st_size, files=1)
 
     def rename(self, source: PluginPath, target: PluginPath, go_on: GoOn = on_and_on) -> None:
         """Gives a file or folder another path; replaces a file at once."""
@@ -219,8 +216,7 @@ class WritableTree(Tree):
                     _check_depth(folder, name, target, go_on)
                 os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target_folder)
                 if replaced is not None:
-                    self._used.files -= 1
-                    self._used.bytes -= replaced.st_size
+                    self._account.less(bytes=replaced.st_size, files=1)
 
     def size_of(self, path: PluginPath) -> int:
         """The size of a file that is in this tree alone, in bytes."""

@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import Final, Self
 
 import anyio
+from orchestrator_plugin_sdk.visible import visible
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ..output import Output, printable
+from ..output import Output
 
 _READING_SECONDS: Final = 0.03
 """Between tokens: the examples' provider is faster than eyes are."""
@@ -100,7 +101,7 @@ class Display:
             else:
                 table.add_row(Text("·", style="dim"), Text(name, style="dim"), "")
         spoken = [
-            Text.assemble((f"{who:<9} ❯ ", "dim"), (printable(text), "cyan"))
+            Text.assemble((f"{who:<9} ❯ ", "dim"), (visible(text, lines=True), "cyan"))
             for who, text in self._spoken.items()
         ]
         return Group("", table, "", *spoken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator_plugin_sdk.visible import visible
 from rich import box
 from rich.console import Group, RenderableType
 from rich.constrain import Constrain
@@ -11,7 +12,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..output import printable
 from .attack import Attack
 from .comparison import Compared
 from .limits import Tried
@@ -43,9 +43,9 @@ def comparison(one: Compared) -> RenderableType:
         table.add_row(
             _mark(one.agrees(call)),
             call,
-            Text(printable(native.shown)),
+            Text(visible(native.shown, lines=True)),
             f"{native.milliseconds:.1f}",
-            Text(printable(sandboxed.shown)),
+            Text(visible(sandboxed.shown, lines=True)),
             f"{sandboxed.milliseconds:.1f}",
         )
     verdict = (
@@ -77,14 +77,14 @@ def trial(one: Tried) -> RenderableType:
         style = "yellow" if one.hit else "bold red"
         name = type(one.error).__name__
         lines.append(Text.assemble((name, style), f" after {one.milliseconds:.0f} ms"))
-        lines.append(Text(printable(str(one.error)), style="dim"))
+        lines.append(Text(visible(str(one.error), lines=True), style="dim"))
     if not one.hit:
         lines.append(Text(f"expected was {one.trial.expected.__name__}", style="red"))
     good = one.trial.good[0].command
     lines.append(
         Text.assemble(
             f"then {good} answers ",
-            (printable(one.after.strip()), "green" if one.survived else "bold red"),
+            (visible(one.after.strip(), lines=True), "green" if one.survived else "bold red"),
             f" in {one.after_milliseconds:.0f} ms",
         )
     )
@@ -119,9 +119,9 @@ def attacked(one: Attack) -> RenderableType:
         style = "red" if played.lost else "green"
         table.add_row(
             played.side,
-            Text(printable(played.answer)),
+            Text(visible(played.answer)),
             Text("\n".join([found, *played.lost]), style=style),
-            Text(printable("\n".join(played.denied)) or "nothing"),
+            Text(visible("\n".join(played.denied), lines=True) or "nothing"),
         )
     verdict = (
         Text("the same answers, and nothing lost in the sandbox", style="green")
