@@ -1,0 +1,54 @@
+"""Policy files."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import PolicyError
+from .model import Policy, PolicyFile
+
+
+def read_policy(path: Path | str) -> PolicyFile:
+    """Reads a policy file (TOML). Paths in it are relative to its folder.
+
+    Raises `PolicyError`, which lists every fault; a key that is not known is one.
+    """
+    path = Path(path)
+    try:
+        import tomllib  # for those who have a policy in a file
+
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PolicyError(f"the policy {path} can't be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"the policy {path} is not TOML: {error}") from None
+    try:
+        return _relative_to(path.parent.resolve(), PolicyFile.model_validate(document))
+    except ValidationError as error:
+        faults = [
+            f"\n  - {'.'.join(map(str, one['loc']))}: {one['msg']}"
+            for one in error.errors(include_url=False, include_input=False)
+        ]
+        raise PolicyError(f"the policy {path} is not valid:{''.join(faults)}") from None
+
+
+def _relative_to(folder: Path, read: PolicyFile) -> PolicyFile:
+    def resolved(policy: Policy) -> Policy:
+        changed: dict[str, Any] = {
+            "secrets": {
+                name: one
+                if one.file is None
+                else one.model_copy(update={"file": folder / one.file})
+                for name, one in policy.secrets.items()
+            },
+            "files": policy.files.model_copy(
+                update={
+                    "folders": {name: folder / one for name, one in policy.files.folders.items()}
+                }
+            ),
+        }
+        return policy.model_copy(update=changed)
+
+    plugins = {name: resolved(one) for name, one in read.plugins.items()}
+    return PolicyFile(default=resolved(read.default), plugins=plugins)
