@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.capabilities.http_rules import DeniedError, HttpRules
+from orchestrator_plugin_host.capabilities.http.rules import DeniedError, HttpRules
 from orchestrator_plugin_host.granting import Asked, asked_for
 from orchestrator_plugin_host.policy import HttpGrant, Policy, PolicyFile
 from orchestrator_plugin_sdk import PluginManifest, PluginType, SdkVersionRange

@@ -144,6 +144,19 @@ LAYERS["cli"] = {
     "suggesting",
 }
 
+# Within the capabilities: a folder each, and what they share; no cycle, for types either.
+CAPABILITIES: dict[str, set[str]] = {
+    "observing": set(),
+    "pace": set(),
+    "workers": set(),
+    "secrets": {"observing"},
+    "http": {"observing", "pace", "secrets", "workers"},
+    "files": {"workers"},
+    "reach": {"files", "http", "secrets"},
+    "shared": {"files", "http", "observing", "pace", "reach", "secrets", "workers"},
+    "__init__": set(),
+}
+
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {
     "_capi": set(),
@@ -210,9 +223,12 @@ SANDBOX: dict[str, set[str]] = {
     "__init__": set(),
 }
 
+WITHIN = {"capabilities": CAPABILITIES, "sandbox": SANDBOX}
 
-def imports(path: Path, package: str) -> Iterator[str]:
-    """The full names of the modules that a file imports as it is imported, or later."""
+
+def imports(path: Path, package: str, *, types_too: bool = False) -> Iterator[str]:
+    """The full names of the modules that a file imports as it is imported, or later; with
+    `types_too`, also for type checkers alone."""
     inside = path.relative_to(HOST if package == HOST.name else SDK).parent.parts
     tree = ast.parse(path.read_text("utf-8"))
     checked_only = {
@@ -222,7 +238,7 @@ def imports(path: Path, package: str) -> Iterator[str]:
         for statement in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if id(node) in checked_only:
+        if id(node) in checked_only and not types_too:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -238,8 +254,8 @@ def part_of(path: Path) -> str:
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
-def sandbox_part(path: Path) -> str:
-    relative = path.relative_to(HOST / "sandbox")
+def part_within(folder: str, path: Path) -> str:
+    relative = path.relative_to(HOST / folder)
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
@@ -257,8 +273,9 @@ def test_the_sdk_imports_nothing_of_the_host(path: Path) -> None:
 
 def test_every_part_has_its_place() -> None:
     assert {part_of(path) for path in FILES} == set(LAYERS)
-    parts = [*(HOST / "sandbox").glob("*.py"), *(HOST / "sandbox").glob("*/__init__.py")]
-    assert {sandbox_part(path) for path in parts} == set(SANDBOX)
+    for folder, layers in WITHIN.items():
+        parts = [*(HOST / folder).glob("*.py"), *(HOST / folder).glob("*/__init__.py")]
+        assert {part_within(folder, path) for path in parts} == set(layers)
 
 
 @HOST_FILES
@@ -276,16 +293,17 @@ def test_each_part_imports_only_those_below_it(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    sorted((HOST / "sandbox").rglob("*.py")),
-    ids=lambda path: str(path.relative_to(HOST / "sandbox")),
+    [path for folder in WITHIN for path in sorted((HOST / folder).rglob("*.py"))],
+    ids=lambda path: str(path.relative_to(HOST)),
 )
-def test_within_the_sandbox(path: Path) -> None:
-    prefix = f"{HOST.name}.sandbox."
-    part = sandbox_part(path)
-    for name in imports(path, HOST.name):
+def test_within_a_folder(path: Path) -> None:
+    folder = path.relative_to(HOST).parts[0]
+    prefix = f"{HOST.name}.{folder}."
+    part = part_within(folder, path)
+    for name in imports(path, HOST.name, types_too=folder == "capabilities"):
         if name.startswith(prefix):
             imported = name[len(prefix) :].split(".")[0]
-            assert imported in {part, *SANDBOX[part]}, f"{part} imports {name}"
+            assert imported in {part, *WITHIN[folder][part]}, f"{part} imports {name}"
 
 
 @HOST_FILES
@@ -309,7 +327,7 @@ def test_the_rules_see_what_they_are_about() -> None:
 
 
 def test_there_is_no_cycle() -> None:
-    for layers in (LAYERS, SANDBOX):
+    for layers in (LAYERS, *WITHIN.values()):
         placed: set[str] = set()
         while len(placed) < len(layers):
             ready = {name for name, below in layers.items() if below <= placed} - placed

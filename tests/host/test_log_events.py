@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from orchestrator_plugin_host.capabilities.scrubbing import SCRUBBED, Scrubber
+from orchestrator_plugin_host.capabilities.secrets.scrubbing import SCRUBBED, Scrubber
 from orchestrator_plugin_host.log_events import MAX_EVENT_TEXT, MAX_TEXT, read_log_event
 from orchestrator_plugin_sdk import DocumentError, LogEvent, pack, to_document
 from sdk.strategies import values_of

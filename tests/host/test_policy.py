@@ -17,7 +17,7 @@ from orchestrator_plugin_host import (
     read_policy,
 )
 from orchestrator_plugin_host.admission import admit_component
-from orchestrator_plugin_host.capabilities.http_rules import DeniedError, HttpRules
+from orchestrator_plugin_host.capabilities.http.rules import DeniedError, HttpRules
 from orchestrator_plugin_host.capabilities.observing import Observations
 from orchestrator_plugin_host.component_file import read_component
 from orchestrator_plugin_host.suggesting import suggest

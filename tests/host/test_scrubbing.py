@@ -14,8 +14,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.capabilities.scrubbing import SCRUBBED, Scrubber
-from orchestrator_plugin_host.capabilities.spellings import LEAST, LONGEST
+from orchestrator_plugin_host.capabilities.secrets.scrubbing import SCRUBBED, Scrubber
+from orchestrator_plugin_host.capabilities.secrets.spellings import LEAST, LONGEST
 
 # What may be in a secret: anything that is printed.
 PRINTED = st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.sampled_from(

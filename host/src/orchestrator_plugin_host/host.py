@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # all of this comes with `loading`, when the first host is op
     from orchestrator_plugin_sdk.context import PluginContext
     from orchestrator_plugin_sdk.manifest import PluginManifest
 
+    from .capabilities.http.resolving import Resolver
     from .capabilities.observing import Observations
-    from .capabilities.resolving import Resolver
     from .discovery import PluginSource
     from .limits import Limits
     from .loading import Loading

@@ -18,9 +18,9 @@ from orchestrator_plugin_sdk.plugin import PluginExport
 from .admission import AdmittedPlugin, admit_component, admit_export, wasi_imports, world_of
 from .backends.base import Backend
 from .backends.native import NativeBackend
+from .capabilities.http.resolving import Resolver
 from .capabilities.observing import Observations
 from .capabilities.reach import PluginReach
-from .capabilities.resolving import Resolver
 from .capabilities.shared import SharedReach
 from .component_file import ComponentFile, read_component
 from .discovery import PluginSource, resolve

@@ -4,8 +4,8 @@
 that a match takes grows in proportion to the length of the command, whatever the pattern: the
 states of all ways to match are followed at once, as the bits of an integer.
 
-Work is a generator that yields between pieces of about a millisecond, for callers with an event
-loop to run.
+Work is a generator that yields between pieces of a few milliseconds at most, for callers with an
+event loop to run.
 """
 
 from __future__ import annotations

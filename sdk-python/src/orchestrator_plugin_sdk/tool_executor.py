@@ -92,8 +92,8 @@ class ToolPolicy:
             return why
 
     def deciding(self, command: str) -> Generator[None, None, str | None]:
-        """`denial` as work in pieces: a generator that yields about every millisecond, for callers
-        with an event loop to run, and returns what `denial` does."""
+        """`denial` as work in pieces: a generator that yields every few milliseconds at least, for
+        callers with an event loop to run, and returns what `denial` does."""
         fault = self._fault(command)
         if fault is not None:
             return fault

@@ -26,13 +26,17 @@ from orchestrator_plugin_host import (
     PluginHost,
     Policy,
 )
-from orchestrator_plugin_host.capabilities.connections import MAX_KEPT, Connections
-from orchestrator_plugin_host.capabilities.decoding import DecodingError, decoder
-from orchestrator_plugin_host.capabilities.http_rules import DeniedError, HttpRules
-from orchestrator_plugin_host.capabilities.messages import WireRequest
+from orchestrator_plugin_host.capabilities.http.connections import MAX_KEPT, Connections
+from orchestrator_plugin_host.capabilities.http.decoding import DecodingError, decoder
+from orchestrator_plugin_host.capabilities.http.messages import WireRequest
+from orchestrator_plugin_host.capabilities.http.rules import DeniedError, HttpRules
+from orchestrator_plugin_host.capabilities.http.targets import (
+    TargetError,
+    read_target,
+    redirect_target,
+)
+from orchestrator_plugin_host.capabilities.http.wire import Wire
 from orchestrator_plugin_host.capabilities.pace import Pace, Turns
-from orchestrator_plugin_host.capabilities.targets import TargetError, read_target, redirect_target
-from orchestrator_plugin_host.capabilities.wire import Wire
 from orchestrator_plugin_sdk import (
     ErrorKind,
     HttpRequirement,

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator_plugin_host import LoadedProvider, PluginHost, Policy
-from orchestrator_plugin_host.capabilities.decoding import decoder
-from orchestrator_plugin_host.capabilities.scrubbing import Scrubber
+from orchestrator_plugin_host.capabilities.http.decoding import decoder
+from orchestrator_plugin_host.capabilities.secrets.scrubbing import Scrubber
 from orchestrator_plugin_sdk import MemoryLogger, PluginContext
 from support.building import REPOSITORY, built
 from support.servers import Exchange, Server, serving

@@ -22,8 +22,9 @@ from orchestrator_plugin_host import (
     Policy,
     SecretError,
 )
-from orchestrator_plugin_host.capabilities.scrubbing import SCRUBBED
-from orchestrator_plugin_host.capabilities.secrets import Secrets, bind
+from orchestrator_plugin_host.capabilities.secrets.binding import bind
+from orchestrator_plugin_host.capabilities.secrets.bound import Secrets
+from orchestrator_plugin_host.capabilities.secrets.scrubbing import SCRUBBED
 from orchestrator_plugin_sdk import (
     ConfigField,
     ErrorKind,

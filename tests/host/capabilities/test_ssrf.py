@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from orchestrator_plugin_host import LoadedProvider, PluginHost, Policy
-from orchestrator_plugin_host.capabilities.addresses import is_granted, is_loopback, special
+from orchestrator_plugin_host.capabilities.http.addresses import is_granted, is_loopback, special
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginExport
 from support.servers import Server
 

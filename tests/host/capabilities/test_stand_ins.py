@@ -19,7 +19,7 @@ from orchestrator_plugin_host import (
     Policy,
 )
 from orchestrator_plugin_host.capabilities.observing import Observations
-from orchestrator_plugin_host.capabilities.stand_ins import bind_observed
+from orchestrator_plugin_host.capabilities.secrets.stand_ins import bind_observed
 from orchestrator_plugin_sdk import PluginCallError, PluginExport, SecretRequirement
 from orchestrator_plugin_sdk.manifest import ConfigField
 from orchestrator_plugin_sdk.origins import Origin, OriginPattern

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator_plugin_sdk.origins import Origin
-
-    from .addresses import Address, Network
 
 
 @dataclass(slots=True)
@@ -18,7 +17,7 @@ class ObservedOrigin:
     """Requests to one origin: their methods, and the special addresses they went to."""
 
     methods: set[str] = field(default_factory=set)
-    addresses: set[Address] = field(default_factory=set)
+    addresses: set[IPv4Address | IPv6Address] = field(default_factory=set)
 
 
 class Observations:
@@ -28,7 +27,7 @@ class Observations:
     observed gets to those that nobody has named.
     """
 
-    def __init__(self, addresses: Sequence[Network] = ()) -> None:
+    def __init__(self, addresses: Sequence[IPv4Network | IPv6Network] = ()) -> None:
         self.addresses = tuple(addresses)
         self.origins: dict[Origin, ObservedOrigin] = {}
         self.secrets: dict[str, set[Origin]] = {}
@@ -37,7 +36,11 @@ class Observations:
         self._lock = threading.Lock()
 
     def note(
-        self, method: str, origin: Origin, address: Address | None, secrets: Sequence[str]
+        self,
+        method: str,
+        origin: Origin,
+        address: IPv4Address | IPv6Address | None,
+        secrets: Sequence[str],
     ) -> None:
         """A request that is made, to a special `address` or a public one."""
         with self._lock:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:  # who loads no plugin that reaches anything does without all 
     from ..audit import PluginAudit
     from ..calls import Call
     from .files import AwaitedFiles, OpenFiles, PluginFiles
-    from .http import OpenHttp
-    from .http_plugin import PluginHttp
-    from .secrets import Secrets
+    from .http.call import OpenHttp
+    from .http.plugin import PluginHttp
+    from .secrets.bound import Secrets
 
 _NOTHING_USED: Final[Mapping[str, int]] = {
     "requests": 0, "up_bytes": 0, "down_bytes": 0, "read_bytes": 0, "written_bytes": 0,
@@ -85,7 +85,7 @@ class CallReach:
     def http(self) -> OpenHttp:
         """As `reach.CallReach` says."""
         if self._http is None:
-            from .http import OpenHttp
+            from .http.call import OpenHttp
 
             self._http = OpenHttp(self._plugin.http, self._call)
         return self._http

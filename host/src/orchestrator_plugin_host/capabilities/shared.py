@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ..policy import Policy
     from ..settings import HostSettings
     from .files import DataFolders, PluginFiles, Removals
-    from .http_plugin import PluginHttp
+    from .http.plugin import PluginHttp
+    from .http.resolving import Resolver
     from .observing import Observations
     from .reach import PluginReach
-    from .resolving import Resolver
-    from .secrets import Secrets
+    from .secrets.bound import Secrets
 
 
 class SharedReach:
@@ -89,8 +89,8 @@ class SharedReach:
         # Here and below, so that importing the host does not import all of it.
         from ..audit import PluginAudit
         from ..config import check_config
-        from .frames import forget_frames
         from .reach import PluginReach
+        from .secrets.frames import forget_frames
 
         # What is kept: not the file's bytes.
         manifest, policy, digest = admitted.manifest, admitted.policy, admitted.digest
@@ -122,17 +122,17 @@ class SharedReach:
         self, manifest: PluginManifest, policy: Policy, config: Mapping[str, Any]
     ) -> tuple[Secrets, Mapping[str, Any]]:
         if self._observations is None:
-            from .secrets import bind
+            from .secrets.binding import bind
 
             return bind(manifest, policy, config)
-        from .stand_ins import bind_observed
+        from .secrets.stand_ins import bind_observed
 
         return bind_observed(self._observations, manifest, policy, config)
 
     def _http(
         self, manifest: PluginManifest, policy: Policy, secrets: Secrets, audit: PluginAudit
     ) -> PluginHttp:
-        from .http_plugin import PluginHttp
+        from .http.plugin import PluginHttp
 
         return PluginHttp(
             manifest,
@@ -205,7 +205,7 @@ def _clean(scratch: TemporaryDirectory[str]) -> None:
 
 
 def _import_http() -> None:
-    from . import http, wire  # noqa: F401  # they are kept by the interpreter
+    from .http import call, wire  # noqa: F401  # they are kept by the interpreter
 
 
 def _read_tls(ca_file: Path | None) -> ssl.SSLContext:
@@ -213,7 +213,7 @@ def _read_tls(ca_file: Path | None) -> ssl.SSLContext:
 
     import certifi
 
-    from .messages import WireError
+    from .http.messages import WireError
 
     try:
         # Not `create_default_context`, which writes the keys of connections to the file that

@@ -19,7 +19,7 @@ from orchestrator_plugin_sdk.visible import visible
 from rich.text import Text
 
 from ..admission import admit_component
-from ..capabilities.addresses import Network
+from ..capabilities.http.addresses import Network
 from ..capabilities.observing import Observations
 from ..component_file import read_component
 from ..discovery import PluginSource, resolve

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
-from ..calls import Call
+from ...calls import Call
+from ..pace import Pace
+from ..secrets.frames import forget_frames
 from .addresses import Address, is_loopback
 from .attempts import Attempt, wire_request
+from .budget import HttpBudget
 from .decoding import DecodingError, decoder
-from .frames import forget_frames
-from .http_budget import HttpBudget
-from .http_plugin import PluginHttp
-from .http_rules import DeniedError
 from .json_body import BATCH, references, written
 from .messages import WireError, WireHead, WireRequest
-from .pace import Pace
+from .plugin import PluginHttp
 from .resolving import addresses_of
 from .responses import OpenResponse
+from .rules import DeniedError
 from .secret_uses import check_secret, in_head
 from .targets import Target
 

@@ -19,9 +19,9 @@ from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 from orchestrator_plugin_sdk.origins import Origin
 
+from ..pace import Pace
 from .addresses import Address
 from .messages import WireError, WireHead, WireRequest
-from .pace import Pace
 
 MAX_HEAD_LINES: Final = 100
 """Lines of all heads of one response together."""

@@ -13,9 +13,9 @@ from typing import Final
 from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import METHODS, Origin, OriginPattern, is_address
 
-from ..policy import HttpGrant, Policy
+from ...policy import HttpGrant, Policy
+from ..observing import Observations
 from .addresses import Address, Network, is_granted, special
-from .observing import Observations
 
 _OVERRIDES: Final = frozenset(
     ("x-http-method", "x-http-method-override", "x-method-override", "x-original-method")

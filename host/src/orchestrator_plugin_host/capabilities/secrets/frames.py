@@ -6,8 +6,6 @@ import traceback
 
 from orchestrator_plugin_sdk.errors import PluginError
 
-from .messages import WireError
-
 
 def forget_frames(error: BaseException) -> None:
     """Takes the frames from an error, and from all that are its causes and contexts. Where they
@@ -16,7 +14,7 @@ def forget_frames(error: BaseException) -> None:
     while waiting:
         one = waiting.pop()
         if one.__traceback__ is not None:
-            if isinstance(one, Exception) and not isinstance(one, (PluginError, WireError)):
+            if isinstance(one, Exception) and not isinstance(one, PluginError):
                 one.add_note("".join(traceback.format_tb(one.__traceback__)).rstrip())
             one.__traceback__ = None
         inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()

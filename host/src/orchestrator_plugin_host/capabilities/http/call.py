@@ -9,13 +9,13 @@ from typing import Final, TypeVar
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError, PluginError
 from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
 
-from ..calls import Call
+from ...calls import Call
 from .attempts import REDIRECTS, asked_target, attempt_of, head_bytes, redirected
+from .budget import HttpBudget
 from .exchanges import Exchanges
-from .http_budget import HttpBudget
-from .http_plugin import PluginHttp
-from .http_rules import DeniedError
+from .plugin import PluginHttp
 from .responses import OpenResponse, told
+from .rules import DeniedError
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from typing import Final
 import anyio
 from orchestrator_plugin_sdk.origins import is_address
 
-from ..calls import Call
-from ..errors import HttpLimitError
-from ..limits import UNITS
+from ...calls import Call
+from ...errors import HttpLimitError
+from ...limits import UNITS
 
 _RECEIVED_TIMES: Final = 2
 _RECEIVED_MORE: Final = 1024 * 1024

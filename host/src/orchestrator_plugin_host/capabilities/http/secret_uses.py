@@ -6,9 +6,9 @@ from typing import Final
 
 from orchestrator_plugin_sdk.secret_places import SECRET_HEADERS
 
+from ..secrets.bound import Place, Secrets
 from .attempts import Attempt
-from .http_rules import DeniedError
-from .secrets import Place, Secrets
+from .rules import DeniedError
 from .targets import Target
 
 _WORDS: Final = {

@@ -6,14 +6,14 @@ import itertools
 
 from orchestrator_plugin_sdk.manifest import PluginManifest
 
-from ..audit import PluginAudit
-from ..policy import Policy
+from ...audit import PluginAudit
+from ...policy import Policy
+from ..observing import Observations
+from ..pace import Turns
+from ..secrets.bound import Secrets
 from .connections import Connections, Trusted
-from .http_rules import HttpRules
-from .observing import Observations
-from .pace import Turns
 from .resolving import Resolver, SystemResolver
-from .secrets import Secrets
+from .rules import HttpRules
 
 
 class PluginHttp:

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from orchestrator_plugin_sdk.manifest import ConfigField, PluginManifest, SecretRequirement
 
-from ..policy import Policy, SecretGrant
-from .observing import Observations
-from .secrets import Secrets, bind
+from ...policy import Policy, SecretGrant
+from ..observing import Observations
+from .binding import bind
+from .bound import Secrets
 
 _ANYWHERE: Final = ("https://*:*", "http://*:*")
 

@@ -14,11 +14,11 @@ from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.http import HttpRequest
 from orchestrator_plugin_sdk.origins import METHODS
 
+from ..secrets.bound import Secrets
+from ..secrets.scrubbing import Scrubber
 from .decoding import ACCEPTED
-from .http_rules import DeniedError
 from .messages import WireRequest
-from .scrubbing import Scrubber
-from .secrets import Secrets
+from .rules import DeniedError
 from .targets import Target, TargetError, read_target, redirect_target
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

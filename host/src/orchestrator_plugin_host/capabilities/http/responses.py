@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.http import HttpHead
 
+from ..pace import Pace
+from ..secrets.frames import forget_frames
+from ..secrets.scrubbing import ScrubbedStream, Scrubber
+from .budget import HttpBudget
 from .connections import Connections
 from .decoding import Decoder, DecodingError
-from .frames import forget_frames
-from .http_budget import HttpBudget
 from .messages import WireError, WireHead
-from .pace import Pace
-from .scrubbing import ScrubbedStream, Scrubber
 
 if TYPE_CHECKING:
     from .wire import Wire

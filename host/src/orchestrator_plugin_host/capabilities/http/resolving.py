@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from .workers import Errand, Workers
+from ..workers import Errand, Workers
 
 if TYPE_CHECKING:
     from .addresses import Address
