@@ -24,6 +24,7 @@ from orchestrator_plugin_host.pieces import at_once
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
 from orchestrator_plugin_host.sandbox.compiler import compile_component
+from orchestrator_plugin_host.sandbox.confinement import Confinement
 from orchestrator_plugin_host.sandbox.fingerprint import fingerprint
 from orchestrator_plugin_host.sandbox.guest import Guest, LoadedComponent
 from orchestrator_plugin_host.sandbox.imports import answer_at_once, import_rooms, room_for
@@ -54,7 +55,13 @@ class EchoLayer:
         if code is None:
             no_wasi: frozenset[str] = frozenset()
             code = compile_component(
-                admitted.manifest.name, file, world, no_wasi, _LIMITS, threading.Event()
+                admitted.manifest.name,
+                file,
+                world,
+                no_wasi,
+                _LIMITS,
+                threading.Event(),
+                Confinement(),
             )
             stored.put(file.digest, fingerprint(), code)
         self._sandbox = Sandbox()

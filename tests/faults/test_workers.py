@@ -1,4 +1,4 @@
-"""Workers that are ended, stopped or left behind, and what a worker can't do."""
+"""Workers that are ended, stopped or left behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestrator_plugin_sdk import (
     to_document,
 )
 from support.guests import DATA, Guest
-from support.processes import HANG_SECONDS, alive, children, end, run, start, wait_until
+from support.processes import HANG_SECONDS, alive, children, end, start, wait_until
 
 from .conftest import Load
 
@@ -165,86 +165,3 @@ def test_a_host_that_is_killed_leaves_no_worker(
     host.kill()
     host.communicate(timeout=HANG_SECONDS)
     wait_until(lambda: not any(map(alive, workers)), "the workers' end")
-
-
-# --- what a worker can't do ----------------------------------------------------------------------
-
-CONFINED = """
-import ctypes, errno, mmap, os, signal, socket, sys, threading
-from orchestrator_plugin_host.sandbox.worker import confine
-other = int(sys.argv[1])
-opened = os.open("/etc", os.O_RDONLY)
-libc = ctypes.CDLL(None, use_errno=True)
-def raw(name, *arguments):
-    def call():
-        if getattr(libc, name)(*arguments) < 0:
-            raise OSError(ctypes.get_errno(), name)
-    return call
-def thread():
-    done = []
-    one = threading.Thread(target=done.append, args=(1,))
-    one.start(); one.join(10)
-    assert done
-tries = {
-    "socket": lambda: socket.socket(),
-    "socket pair": lambda: socket.socketpair()[0].sendmsg([b"x"]),
-    "open": lambda: open("/etc/passwd"),
-    "open for writing": lambda: open("/tmp/by-a-worker", "w"),
-    "open below a folder": lambda: os.open("passwd", os.O_RDONLY, dir_fd=opened),
-    "list": lambda: os.listdir("/"),
-    "fork": lambda: os.fork() or os._exit(0),
-    "vfork": raw("vfork"),
-    "exec": lambda: os.execv("/bin/true", ["true"]),
-    "posix_spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}),
-    "kill": lambda: os.kill(other, 0),
-    "pidfd": lambda: os.pidfd_open(other),
-    "ptrace": raw("ptrace", 16, other, 0, 0),
-    "unshare": raw("unshare", 0x10000000),
-    "mount": raw("mount", b"none", b"/tmp", b"tmpfs", 0, None),
-    "chdir": lambda: os.chdir("/"),
-    "unlink": lambda: os.unlink("/tmp/none"),
-    "raise the limit": lambda: __import__("resource").setrlimit(2, (-1, -1)),
-}
-import resource
-print(sorted(confine.isolate() + confine.limit(64_000_000) + confine.lock()))
-for name, attempt in tries.items():
-    try:
-        attempt()
-    except OSError as error:
-        print(name, errno.errorcode[error.errno])
-    except ValueError as error:
-        print(name, errno.errorcode[errno.EPERM] if "raise" in str(error) else error)
-    else:
-        print(name, "worked")
-thread()
-print("thread started", flush=True)
-if sys.argv[2] == "fill":
-    kept = []
-    while True:
-        kept.append(bytearray(1_000_000))
-"""
-
-
-def confined(*arguments: object) -> tuple[list[str], str, int]:
-    if os.uname().machine != "x86_64":
-        pytest.skip("the numbers of what is tried are those of x86_64")
-    done = run(CONFINED, os.getpid(), *arguments)
-    return done.stdout.splitlines(), done.stderr, done.returncode
-
-
-def test_what_a_confined_process_can_not_do() -> None:
-    said, errors, code = confined("")
-    assert (code, errors) == (0, "")
-    *tried, last = said[1:]
-    assert last == "thread started"
-    # "socket pair" can't leave the process, and may be made; nothing may be passed by it.
-    refused = {one.rpartition(" ")[0]: one.rpartition(" ")[2] for one in tried}
-    assert [name for name, how in refused.items() if how == "worked"] == []
-    assert set(refused.values()) <= {"EPERM", "EACCES", "ESRCH"}, refused
-    assert not Path("/tmp/by-a-worker").exists()
-
-
-def test_memory_over_the_limit() -> None:
-    _, errors, code = confined("fill")
-    assert code == 1
-    assert errors.splitlines()[-1] == "MemoryError"

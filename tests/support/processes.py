@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,6 +64,18 @@ def resident_bytes(process: int) -> int:
     except OSError:
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def status(process: int, name: str) -> int:
+    """A number that the kernel says of a process; of memory, in kilobytes."""
+    found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{process}/status").read_text(), re.M)
+    assert found is not None, name
+    return int(found[1])
+
+
+def kernel_bytes(process: int) -> int:
+    """Bytes of the tables that the kernel finds a process's pages by."""
+    return status(process, "VmPTE") * 1024
 
 
 def descriptors(process: int) -> int:

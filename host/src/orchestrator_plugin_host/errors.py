@@ -18,8 +18,9 @@
     ├── PluginOutputError                  what the plugin answered is not what it promised
     ├── PluginTrapError                    the sandboxed plugin crashed
     ├── PluginAbortedError                 the caller gave up
-    ├── WorkerLostError                the process that ran the plugin ended
-    ├── CompilerLostError              the process that compiled the plugin ended
+    ├── WorkerLostError                    the process that ran the plugin ended
+    ├── CompilerLostError                  the process that compiled the plugin ended
+    ├── ConfinementError                   this system does not let worker processes be confined
     ├── PluginClosedError                  the plugin or the host has been shut down
     ├── PluginBuildError                   a plugin could not be built
     ├── SignalsTakenError                  this process can't run sandboxed plugins safely any more
@@ -65,6 +66,7 @@ __all__ = [
     "CompilerLostError",
     "ComponentTooLargeError",
     "ConcurrencyLimitError",
+    "ConfinementError",
     "DeadlineExceededError",
     "DocumentTooLargeError",
     "ErrorKind",
@@ -167,6 +169,18 @@ class WorkerLostError(PluginError):
 
 class CompilerLostError(PluginError):
     """The process that compiled a component ended by itself."""
+
+
+class ConfinementError(PluginError):
+    """`HostSettings.require_confinement` is set, and this system does not let the host confine a
+    worker process completely. Nothing of the plugin was run.
+
+    `missing` names what does not hold; the message says how to mend each.
+    """
+
+    def __init__(self, message: str, missing: tuple[str, ...]) -> None:
+        self.missing = missing
+        super().__init__(message)
 
 
 class PluginBuildError(PluginError):

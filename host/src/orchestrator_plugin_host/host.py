@@ -163,7 +163,7 @@ class PluginHost:
         Raises `ValueError` for a setting that is none, `PluginNotFoundError`,
         `PluginValidationError`, `PluginVersionMismatchError`, `PluginRefusedError`,
         `PluginInitError`, `SecretError`, `FilesError`, `CompileLimitError`, `CompilerLostError`,
-        `CacheError`, or what a first call may raise.
+        `ConfinementError`, `CacheError`, or what a first call may raise.
         """
         if not self._open or self._loading is None:
             raise PluginClosedError("the host is not open: use `async with PluginHost() as host`")

@@ -178,11 +178,15 @@ class Loading:
     def _open_loader(self) -> ComponentLoader:
         """What loads components, made for the first of them."""
         if self._loader is None:
+            from .sandbox.confinement import Confinement
             from .sandbox.loader import ComponentLoader
 
             settings = self._settings
             self._loader = ComponentLoader(
-                self.sandbox.get, settings.cache_directory, settings.cache_bytes
+                self.sandbox.get,
+                settings.cache_directory,
+                settings.cache_bytes,
+                Confinement(required=settings.require_confinement),
             )
         return self._loader
 

@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .limits import MIB, Limits, Positive
 from .policy import Policy, PolicyFile
@@ -67,6 +67,10 @@ class HostSettings(BaseModel):
     tier: Tier = "in-process"
     """Where sandboxed plugins run, unless `load` is told otherwise: `in-process`, in this
     process, or `process`, each instance in a worker process of its own."""
+    require_confinement: bool = False
+    """Whether a sandboxed plugin is refused (`ConfinementError`) where the system does not let its
+    worker process be confined completely. Otherwise what does not hold is logged as a warning, once
+    for each host, by the logger `orchestrator_plugins`. Needs the tier `process`."""
     data_directory: Path = Field(default_factory=default_data_directory)
     """Where the data folders of plugins are, one for each name of a plugin, and the record of which
     component, by its digest, has written each."""
@@ -81,3 +85,12 @@ class HostSettings(BaseModel):
     """Bytes of compiled components that are kept; what was not used for longest goes first."""
     init_deadline_ms: Positive = 30_000
     """Milliseconds that a plugin's `init` may take, on each new instance."""
+
+    @model_validator(mode="after")
+    def _confinement_is_of_workers(self) -> Self:
+        if self.require_confinement and self.tier != "process":
+            raise ValueError(
+                "require_confinement is about worker processes, and tier='in-process' runs plugins "
+                "in this one: set tier='process'"
+            )
+        return self

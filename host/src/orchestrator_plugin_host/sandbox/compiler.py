@@ -20,6 +20,7 @@ from ..errors import (
 )
 from ..limits import UNITS, Limits
 from ..wit import World
+from .confinement import Confinement
 from .worker.spawn import Worker, WorkerGoneError
 
 _ENVELOPE_BYTES: Final = 65_536
@@ -43,16 +44,21 @@ def compile_component(
     wasi: frozenset[str],
     limits: Limits,
     given_up: threading.Event,
+    confinement: Confinement,
 ) -> bytearray:
     """The code of a component, for an engine of `config.make_engine`.
 
-    `given_up` ends it. Raises `InvalidComponentError`, `CompileLimitError`, `CompilerLostError` or
+    `given_up` ends it. The component's bytes go to a process that `confinement` accepts alone.
+    Raises `InvalidComponentError`, `CompileLimitError`, `CompilerLostError`, `ConfinementError` or
     `PluginAbortedError`.
     """
     until = time.monotonic() + limits.compile_ms / 1000
 
     def limit_error(name: str, what: str) -> CompileLimitError:
         return CompileLimitError(plugin, name, getattr(limits, name), UNITS[name], what)
+
+    def unexpected() -> PluginOutputError:
+        return PluginOutputError(f"the compiler of plugin {plugin!r} sent an unexpected message")
 
     def go_on() -> None:
         if given_up.is_set():
@@ -65,6 +71,11 @@ def compile_component(
             data, memory = file.data, limits.compile_memory_bytes
             most = limits.code_bytes
             worker.send(["compile", len(data), world.name, sorted(wasi), memory, most], go_on)
+            match worker.receive(_ENVELOPE_BYTES, go_on):
+                case ["confined", list(held)]:
+                    confinement.check(plugin, map(str, held))
+                case _:
+                    raise unexpected()
             worker.send_bytes(data, go_on)
             match worker.receive(_ENVELOPE_BYTES, go_on):
                 case ["compiled", int(size)] if 0 <= size <= most:
@@ -79,9 +90,7 @@ def compile_component(
                 case ["types", str(why)]:
                     raise type_error(plugin, world, why[:_MAX_WORDS])
                 case _:
-                    raise PluginOutputError(
-                        f"the compiler of plugin {plugin!r} sent an unexpected message"
-                    )
+                    raise unexpected()
     except WorkerGoneError as error:
         if error.out_of_memory:
             raise limit_error(

@@ -17,6 +17,10 @@ rest is for wasmtime, and for the callbacks of imports, which run there, too."""
 FUEL_SLICE: Final = 5_000_000
 """Units of fuel after which a guest hands control back: a fraction of a millisecond."""
 
+MEMORY_ADDRESSES: Final = (4 << 30) + 2 * (32 << 20)
+"""Addresses that wasmtime reserves for each linear memory, however small it is, with those before
+and after it that nothing may use: so that compiled code needs few checks of bounds."""
+
 SETTINGS: Final = {
     "consume_fuel": True,
     "epoch_interruption": False,

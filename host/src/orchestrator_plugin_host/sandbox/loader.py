@@ -17,6 +17,7 @@ from ..wit import World
 from .cache import ComponentCache
 from .code import Code
 from .compiler import compile_component, type_error
+from .confinement import Confinement
 from .fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -33,11 +34,19 @@ class ComponentLoader:
     What is loaded stays in memory as long as a plugin that was made of it, the last few longer.
     """
 
-    def __init__(self, sandbox: Callable[[], Sandbox], directory: Path, cache_bytes: int) -> None:
+    def __init__(
+        self,
+        sandbox: Callable[[], Sandbox],
+        directory: Path,
+        cache_bytes: int,
+        confinement: Confinement | None = None,
+    ) -> None:
         """`sandbox` gives the host's, which may take its time; `cache_bytes` is what `directory`
-        may grow to. Raises `CacheError`."""
+        may grow to; `confinement` is the host's, without it one that warns. Raises
+        `CacheError`."""
         self._sandbox = sandbox
         self._cache = ComponentCache(directory, cache_bytes)
+        self._confinement = confinement or Confinement()
         self._fingerprint = fingerprint()
         self._lock = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
@@ -57,7 +66,8 @@ class ComponentLoader:
         """A component, compiled and compared with its world, type for type.
 
         `wasi` are the interfaces of WASI that it was admitted with; `given_up` ends compiling.
-        Raises `InvalidComponentError`, `CompileLimitError`, `CompilerLostError`.
+        Raises `InvalidComponentError`, `CompileLimitError`, `CompilerLostError`,
+        `ConfinementError`.
         """
         key = (file.digest, world.name, wasi, tier)
         with self._lock:
@@ -98,13 +108,16 @@ class ComponentLoader:
         if code is not None and tier == "in-process":
             made = in_process(code)  # none if not of this engine after all
         if code is None or (made is None and tier == "in-process"):
-            compiled = compile_component(plugin, file, world, wasi, limits, given_up)
+            compiled = compile_component(
+                plugin, file, world, wasi, limits, given_up, self._confinement
+            )
             self._cache.put(file.digest, self._fingerprint, compiled)
             code = Code.of(compiled)
         if tier == "process":
             from .workers import StoredCode
 
-            return ProcessTemplate(sandbox, StoredCode(world, wasi, memories, code))
+            stored = StoredCode(world, wasi, memories, code, self._confinement)
+            return ProcessTemplate(sandbox, stored)
         made = made or in_process(code)
         if made is None:
             raise InvalidComponentError(f"plugin {plugin!r} was compiled for another engine")

@@ -78,10 +78,11 @@ class ProcessInstance(Instance):
         limits = call.limits
         made._rooms = dict(import_rooms(limits))
         try:
-            if ready.confined is None:
+            if not ready.confined:
                 match await made._readiness(call):
-                    case ["ready", list(confined)]:
-                        ready.confined = tuple(map(str, confined))
+                    case ["ready", list(held)]:
+                        ready.confinement.check(call.plugin, map(str, held))
+                        ready.confined = True
                     case ["types", str(why)]:
                         raise type_error(call.plugin, ready.world, why[:_MAX_WORDS])
                     case _:
@@ -111,11 +112,6 @@ class ProcessInstance(Instance):
     def pid(self) -> int:
         """The number of the worker process."""
         return self._worker.pid
-
-    @property
-    def confined(self) -> tuple[str, ...]:
-        """What the system let be taken from the worker."""
-        return self._ready.confined or ()
 
     async def run(self, call: Call, interface: str, name: str, *arguments: Any) -> Any:
         """As `Instance` says."""

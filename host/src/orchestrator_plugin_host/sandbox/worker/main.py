@@ -5,9 +5,11 @@ The first message says which. Afterwards the host asks and the worker answers, o
 =====================================================  ==========================================
 the host                                               the worker
 =====================================================  ==========================================
-`compile`, size, world, wasi, memory bytes, most, and  `compiled`, size, and the code |
-the component                                          `large`, size | `invalid`, why | `types`, why
-`run`, world, wasi, memories, memory bytes             `ready`, what confines it | `types`, why
+`compile`, size, world, wasi, memory bytes, most       `confined`, what confines it
+the component                                          `compiled`, size, and the code |
+                                                       `large`, size | `invalid`, why | `types`, why
+`run`, world, wasi, memories, memory bytes, address    `ready`, what confines it | `types`, why
+bytes
 `instantiate`, store limits, fuel, rooms               a step
 `start`, interface, function, fuel, room, rooms,       a step
 arguments
@@ -43,14 +45,14 @@ from ..linking import BadArgumentError, GuestImports, import_function
 from ..steps import Asked, Step, Yielded
 from ..typecheck import ComponentTypeError, check_component
 from ..values import ValueMismatchError, ValueTooLargeError
-from . import confine
+from . import confine, starting
 from .channel import Channel, ChannelClosedError
 from .wire import reader, to_wire
 
-_MAX_WORDS = 4096
-"""Characters of what is said of a component that is not compiled."""
 _PARENT_MS = 1000
 """How often a worker looks whether its host still lives, should the channel not say."""
+_ADDRESSES = 1 << 30
+"""Bytes of addresses for the worker itself: stacks, and what the C library reserves for threads."""
 _MOST = 1 << 32
 """Bytes of a message: what the host sends, it has measured."""
 
@@ -61,9 +63,13 @@ def main(channel_descriptor: int, code_descriptor: int | None) -> None:
     end = socket.socket(fileno=channel_descriptor)
     channel = Channel(end)
     name, *rest = channel.receive(_MOST)
-    serve = _compile if name == "compile" else _run
     engine = make_engine(compiles_in_parallel=name == "compile")
-    work = serve(channel, engine, code_descriptor, *rest)
+    if name == "compile":
+        from .compiling import compiling  # what a worker that runs a guest does without
+
+        work = compiling(channel, engine, *rest)
+    else:
+        work = _running(channel, engine, code_descriptor, *rest)
 
     def thread() -> None:
         try:
@@ -85,58 +91,7 @@ def main(channel_descriptor: int, code_descriptor: int | None) -> None:
     os._exit(0)
 
 
-def _compile(
-    channel: Channel,
-    engine: Engine,
-    _: int | None,
-    size: int,
-    world_name: str,
-    wasi: list[str],
-    memory_bytes: int,
-    code_bytes: int,
-) -> Any:
-    # What a worker that runs a guest does without.
-    from ...component_file import without_names
-    from ...errors import InvalidComponentError
-    from ..adapters.outer import with_adapters
-
-    data = bytes(channel.receive_bytes(size))
-    world = read_contract().worlds[world_name]
-    confine.isolate()
-    confine.limit(memory_bytes)
-    confine.lock()
-
-    def compiled() -> Component:
-        guest = without_names(data)
-        try:
-            component = _capi.compile_component(engine, with_adapters(engine, guest, world))
-        except (_capi.CapiError, InvalidComponentError):
-            # The guest's own types say better what is wrong.
-            check_component(engine, _capi.compile_component(engine, guest), world, wasi)
-            raise
-        check_component(engine, component, world, wasi)
-        return component
-
-    def work() -> None:
-        try:
-            component = compiled()
-        except (_capi.CapiError, InvalidComponentError) as error:
-            channel.send(["invalid", str(error)[:_MAX_WORDS]])
-        except ComponentTypeError as error:
-            channel.send(["types", str(error)[:_MAX_WORDS]])
-        else:
-            code = bytes(component.serialize())
-            # A few bytes of data, far apart, make megabytes of a memory's beginning.
-            if len(code) > code_bytes:
-                channel.send(["large", len(code)])
-            else:
-                channel.send(["compiled", len(code)])
-                channel.send_bytes(code)
-
-    return work
-
-
-def _run(
+def _running(
     channel: Channel,
     engine: Engine,
     code_descriptor: int | None,
@@ -144,21 +99,26 @@ def _run(
     wasi: list[str],
     memories: int,
     memory_bytes: int,
-) -> Any:
+    address_bytes: int,
+) -> Callable[[], None]:
+    """Confines the worker; what its thread does, which is to run guests."""
     world = read_contract().worlds[world_name]
     component = _component(channel, engine, code_descriptor)
-    confined = confine.isolate() + confine.limit(memory_bytes)
-    confined += confine.lock()
+    imports = GuestImports(engine, wasi=bool(wasi))
+    held = confine.enclose(memory_bytes, address_bytes + _ADDRESSES)
 
     def work() -> None:
+        if wasi:
+            starting.start_wasi(engine, imports)
+        sealed = confine.seal()
         try:
             check_component(engine, component, world, wasi)
         except ComponentTypeError as error:
             channel.send(["types", str(error)])
             return
-        channel.send(["ready", confined])
+        channel.send(["ready", held + sealed])
         loaded = LoadedComponent.of(component, world, memories=memories, wasi=bool(wasi))
-        _Served(channel, engine, loaded).serve()
+        _Served(channel, engine, imports, loaded).serve()
 
     return work
 
@@ -176,12 +136,14 @@ def _component(channel: Channel, engine: Engine, code_descriptor: int | None) ->
 class _Served:
     """One guest at a time, served to the host."""
 
-    def __init__(self, channel: Channel, engine: Engine, loaded: LoadedComponent) -> None:
+    def __init__(
+        self, channel: Channel, engine: Engine, imports: GuestImports, loaded: LoadedComponent
+    ) -> None:
         self._channel = channel
         self._engine = engine
         self._world: World = loaded.world
         self._loaded = loaded
-        self._imports = GuestImports(engine, wasi=loaded.wasi)
+        self._imports = imports
         self._guest: Guest | None = None
         self._asked: Asked | None = None
         self._result: Type | None = None

@@ -2,7 +2,8 @@
 
 Numbers are those of Linux's `unistd` headers. A list of what is forbidden, rather than of what is
 allowed, because a C library may begin to use another call tomorrow; what lets a process reach
-other processes, files or the network is on it.
+other processes, files or the network, or make threads and processes, is on it. Calls that are newer
+than the list do not exist for the worker, as on an older system.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import os
 import struct
 from typing import Any, Final
 
-_PR_SET_SECCOMP: Final = 22
-_MODE_FILTER: Final = 2
+_SET_MODE_FILTER: Final = 1
+_ALL_THREADS: Final = 1
 _ALLOW: Final = 0x7FFF0000
 _ERRNO: Final = 0x00050000
 _KILL: Final = 0x80000000
@@ -27,11 +28,12 @@ _RETURN: Final = 0x06
 _OFFSET_NUMBER: Final = 0
 _OFFSET_ARCH: Final = 4
 _OFFSET_ARGUMENTS: Final = 16
-_CLONE_THREAD: Final = 0x10000
-_X32: Final = 0x40000000
+_UNKNOWN: Final = 470
+"""The first call that this list was written without, and with it all of x32's."""
 
+MACHINES: Final = ("x86_64", "aarch64")
 _ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_CLONE: Final = {"x86_64": 56, "aarch64": 220}
+_SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 _TGKILL: Final = {"x86_64": 234, "aarch64": 131}
 _CLONE3: Final = 435
 _MEMFD_CREATE: Final = {"x86_64": 319, "aarch64": 279}
@@ -41,7 +43,10 @@ _FORBIDDEN: Final = {
     "socket": (41, 198), "connect": (42, 203), "accept": (43, 202), "accept4": (288, 242),
     "bind": (49, 200), "listen": (50, 201), "sendmsg": (46, 211), "sendmmsg": (307, 269),
     "recvmsg": (47, 212), "recvmmsg": (299, 243),
-    "fork": (57, -1), "vfork": (58, -1), "execve": (59, 221), "execveat": (322, 281),
+    "socketpair": (53, 199), "pipe": (22, -1), "pipe2": (293, 59), "splice": (275, 76),
+    "tee": (276, 77), "vmsplice": (278, 75),
+    "clone": (56, 220), "fork": (57, -1), "vfork": (58, -1), "execve": (59, 221),
+    "execveat": (322, 281),
     "kill": (62, 129), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438),
     "pidfd_send_signal": (424, 424), "ptrace": (101, 117), "process_vm_readv": (310, 270),
@@ -84,14 +89,25 @@ _FORBIDDEN: Final = {
     "fspick": (433, 433), "fsconfig": (431, 431), "open_tree_attr": (467, 467),
     "quotactl_fd": (443, 443), "setreuid": (113, 145), "setregid": (114, 143),
     "setfsuid": (122, 151), "setfsgid": (123, 152),
+    "stat": (4, -1), "lstat": (6, -1), "newfstatat": (262, 79), "statx": (332, 291),
+    "access": (21, -1), "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, -1),
+    "readlinkat": (267, 78), "statfs": (137, 43), "getcwd": (79, 17), "getxattr": (191, 8),
+    "lgetxattr": (192, 9), "listxattr": (194, 11), "llistxattr": (195, 12),
+    "getxattrat": (464, 464), "listxattrat": (465, 465), "file_getattr": (468, 468),
+    "statmount": (457, 457), "listmount": (458, 458), "inotify_add_watch": (254, 27),
+    "uselib": (134, -1), "sysfs": (139, -1), "sync": (162, 81), "syncfs": (306, 267),
+    "timer_create": (222, 107), "modify_ldt": (154, -1), "io_setup": (206, 0),
+    "map_shadow_stack": (453, 453),
 }  # fmt: skip
 
-# Whom the kernel signals when a descriptor is ready, and by which signal: any process of this
-# user's, and any signal. F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
-_FORBIDDEN_COMMANDS: Final = {
-    "fcntl": ((72, 25), (8, 10, 15)),
-    "ioctl": ((16, 29), (0x8901, 0x8902)),
-}
+_FCNTL: Final = {"x86_64": 72, "aarch64": 25}
+_OWNERS: Final = (8, 10, 15)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: whom the kernel signals when a descriptor is ready, and by which
+signal: any process of this user's, and any signal."""
+_IOCTL: Final = {"x86_64": 16, "aarch64": 29}
+_OF_DESCRIPTORS: Final = (0x5421, 0x5451)
+"""FIONBIO and FIOCLEX, which Python's and Rust's libraries use. All others are of devices, or say
+whom the kernel signals."""
 _MMAP: Final = {"x86_64": 9, "aarch64": 222}
 _NO_DATA: Final = 0x101
 """MAP_SHARED and MAP_GROWSDOWN: memory that `RLIMIT_DATA` does not count."""
@@ -112,9 +128,9 @@ def program(machine: str, process: int) -> bytes:
         (_JUMP_EQUAL, 1, 0, _ARCH[machine]),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _OFFSET_NUMBER),
-        (_JUMP_GREATER_EQUAL, 0, 1, _X32),
+        (_JUMP_GREATER_EQUAL, 0, 1, _UNKNOWN),
         (_RETURN, 0, 0, _ERRNO | _ENOSYS),
-        # Its flags are in memory, where no filter can look: the C library then uses `clone`.
+        # The C library then uses `clone`, which is forbidden.
         (_JUMP_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _ERRNO | _ENOSYS),
         # Memory that `RLIMIT_DATA` does not count. wasmtime can do without, on systems without it.
@@ -124,12 +140,6 @@ def program(machine: str, process: int) -> bytes:
     for number in forbidden:
         made += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     made += [
-        # Threads yes, processes no.
-        (_JUMP_EQUAL, 0, 4, _CLONE[machine]),
-        _argument(0),
-        (_JUMP_SET, 1, 0, _CLONE_THREAD),
-        (_RETURN, 0, 0, _ERRNO | _EPERM),
-        (_RETURN, 0, 0, _ALLOW),
         # A process may end itself by a signal, no other.
         (_JUMP_EQUAL, 0, 4, _TGKILL[machine]),
         _argument(0),
@@ -142,13 +152,20 @@ def program(machine: str, process: int) -> bytes:
         (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
-    for numbers, commands in _FORBIDDEN_COMMANDS.values():
-        made += [(_JUMP_EQUAL, 0, 2 + 2 * len(commands), numbers[arch]), _argument(1)]
-        for command in commands:
-            made += [(_JUMP_EQUAL, 0, 1, command), (_RETURN, 0, 0, _ERRNO | _EPERM)]
-        made.append((_RETURN, 0, 0, _ALLOW))
+    made += _by_command(_FCNTL[machine], _OWNERS, _ERRNO | _EPERM, _ALLOW)
+    made += _by_command(_IOCTL[machine], _OF_DESCRIPTORS, _ALLOW, _ERRNO | _EPERM)
     made.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("<HBBI", *one) for one in made)
+
+
+def _by_command(
+    number: int, commands: tuple[int, ...], named: int, others: int
+) -> list[tuple[int, int, int, int]]:
+    """What becomes of a call by its second argument: of those that are named, and of others."""
+    made = [(_JUMP_EQUAL, 0, 2 + 2 * len(commands), number), _argument(1)]
+    for command in commands:
+        made += [(_JUMP_EQUAL, 0, 1, command), (_RETURN, 0, 0, named)]
+    return [*made, (_RETURN, 0, 0, others)]
 
 
 class _Program(ctypes.Structure):
@@ -156,9 +173,10 @@ class _Program(ctypes.Structure):
 
 
 def install(libc: Any, machine: str) -> bool:
-    """Filters this process's system calls from now on, those of all its threads that are started
-    later. Whether it could. The process must have given up new privileges."""
+    """Filters the system calls of this process's threads from now on, all of them at once. Whether
+    it could. The process must have given up new privileges."""
     instructions = program(machine, os.getpid())
     held = ctypes.create_string_buffer(instructions)
     given = _Program(len(instructions) // 8, ctypes.addressof(held))
-    return bool(libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(given), 0, 0) == 0)
+    done = libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(given))
+    return bool(done == 0)

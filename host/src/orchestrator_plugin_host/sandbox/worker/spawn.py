@@ -33,6 +33,9 @@ _OUT_OF_MEMORY: Final = (
 )
 """What a process says that ends because it may have no more memory."""
 
+_ENVIRONMENT: Final = {"TOKIO_WORKER_THREADS": "1"}
+"""WASI waits in one thread, however many cores there are: it has one guest."""
+
 # A worker starts with nothing of the user's: no environment, no site directory, no startup files.
 # Our packages are entered without their public names, which import much that a worker never uses,
 # so that it starts in a fraction of the time.
@@ -106,7 +109,9 @@ class Worker:
             "channel": far.fileno(),
             "code": code_descriptor,
         }
-        library_path = os.environ.get("LD_LIBRARY_PATH")  # where Python itself may be
+        environment = dict(_ENVIRONMENT)
+        if "LD_LIBRARY_PATH" in os.environ:  # where Python itself may be
+            environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         try:
             with far:
                 self._process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own words
@@ -115,7 +120,7 @@ class Worker:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     pass_fds=[one for one in (far.fileno(), code_descriptor) if one is not None],
-                    env={} if library_path is None else {"LD_LIBRARY_PATH": library_path},
+                    env=environment,
                     cwd="/",
                     start_new_session=True,
                 )
