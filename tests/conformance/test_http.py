@@ -175,8 +175,9 @@ async def test_a_secret_reaches_the_server_and_never_the_plugin(
 
     monkeypatch.setenv("TEST_API_KEY", SECRET)
     server.answers["/"] = echo
-    secrets = {"api_key": {"env": "TEST_API_KEY", "urls": [server.origin]}}
-    options = granting(server, secrets=secrets)
+    grant = {"env": "TEST_API_KEY", "urls": [server.origin]}
+    places = {"query": ["key"], "json": ["/auth/key"]}
+    options = granting(server, secrets={"api_key": {**grant, **places}})
     plugin = await plugins.probe(PROVIDER, options=options, generate=uses)
     response = await plugin.generate(asking(server.origin + "/"))
     sent = server.seen[0]
