@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 
@@ -73,8 +74,8 @@ def create_plugin() -> NgramEmbedder:
     return NgramEmbedder()
 
 
-def _embed(text: str, dimensions: int) -> list[float]:
-    """The unit vector of one text."""
+def _embed(text: str, dimensions: int) -> array[float]:
+    """The unit vector of one text, packed: a list of its numbers would take six times as much."""
     vector = [0.0] * dimensions
     for ngram, count in Counter(_ngrams(_normalise(text))).items():
         feature = _hash(ngram)
@@ -84,8 +85,8 @@ def _embed(text: str, dimensions: int) -> list[float]:
     if length == 0:
         # No n-grams, or ones that cancel out. A zero vector has no direction and a cosine with it
         # is undefined, so all such texts share a fixed one.
-        return [1.0] + [0.0] * (dimensions - 1)
-    return [number / length for number in vector]
+        return array("f", [1.0] + [0.0] * (dimensions - 1))
+    return array("f", [number / length for number in vector])
 
 
 def _normalise(text: str) -> str:

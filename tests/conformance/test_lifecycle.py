@@ -85,7 +85,7 @@ MAIN: dict[PluginType, tuple[str, Callable[..., Awaitable[Any]]]] = {
     ),
     PluginType.TOOL_EXECUTOR: (
         "execute",
-        lambda plugin, context=None: plugin.execute({"command": "run"}, {}, context),
+        lambda plugin, context=None: plugin.execute({"command": "run"}, {"enabled": True}, context),
     ),
 }
 """The method of each kind that does its work, and a call of it."""

@@ -9,9 +9,9 @@ Markup of `rich` is the business of the consoles: they interpret none.
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 # Unicode's general categories Cc, Cf, Cs, Zl and Zp, and its property Default_Ignorable_Code_Point,
@@ -24,8 +24,6 @@ _HIDDEN_BUT_LINES = (
 )
 # One selector after another shows nothing: of bits that are written so, the first is left.
 _SELECTORS = "(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]+"
-_IN_LINES = re.compile(f"[{_HIDDEN_BUT_LINES}]+|{_SELECTORS}")
-_IN_A_LINE = re.compile(f"[\t\n{_HIDDEN_BUT_LINES}]+|{_SELECTORS}")
 
 _MAX_KEY = 200
 """Characters of a key that are shown."""
@@ -38,13 +36,13 @@ def visible(text: str, *, lines: bool = False) -> str:
 
     Not to be read back: a backslash that was there already looks the same.
     """
-    return (_IN_LINES if lines else _IN_A_LINE).sub(_escaped, text)
+    return _hidden(lines).sub(_escaped, text)
 
 
 def visible_json(text: str) -> str:
     r"""A text of JSON in which nothing is hidden. It means the same: the characters, which can only
     be within its strings, are written as `\u202e`."""
-    return _IN_LINES.sub(_escaped_in_json, text)
+    return _hidden(True).sub(_escaped_in_json, text)
 
 
 def visible_data(value: Any) -> Any:
@@ -60,7 +58,7 @@ def visible_data(value: Any) -> Any:
 
 def hides(text: str) -> bool:
     """Whether a name has characters that `visible` would escape."""
-    return _IN_A_LINE.search(text) is not None
+    return _hidden(False).search(text) is not None
 
 
 def quoted(text: str, most: int = 80) -> str:
@@ -75,9 +73,18 @@ def shown_key(key: str) -> str:
     return key if _PLAIN_KEY.fullmatch(key) else quoted(key, _MAX_KEY)
 
 
+@cache
+def _hidden(lines: bool) -> re.Pattern[str]:
+    """What is escaped. Made when it is needed: a guest's memory has all of this, and hardly uses
+    it."""
+    more = "" if lines else "\t\n"
+    return re.compile(f"[{more}{_HIDDEN_BUT_LINES}]+|{_SELECTORS}")
+
+
 def _escaped(found: re.Match[str]) -> str:
     return codecs.unicode_escape_encode(found[0])[0].decode("ascii")
 
 
 def _escaped_in_json(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i] << 8 | units[i + 1]:04x}" for i in range(0, len(units), 2))
