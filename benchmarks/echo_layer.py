@@ -20,6 +20,7 @@ from orchestrator_plugin_host.calls import Call
 from orchestrator_plugin_host.component_file import ComponentFile
 from orchestrator_plugin_host.operations import codecs_of
 from orchestrator_plugin_host.payload_text import Payload, payload_for
+from orchestrator_plugin_host.payloads import payload_bytes
 from orchestrator_plugin_host.pieces import at_once
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.cache import ComponentCache
@@ -30,7 +31,6 @@ from orchestrator_plugin_host.sandbox.guest import Guest, LoadedComponent
 from orchestrator_plugin_host.sandbox.imports import answer_at_once, import_rooms, room_for
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.instance import store_limits
-from orchestrator_plugin_host.sandbox.payloads import payload_bytes
 from orchestrator_plugin_host.sandbox.steps import Asked, Done, Step
 from orchestrator_plugin_host.wit import full_name
 from orchestrator_plugin_sdk import PayloadEncoding, PluginContext, unpack

@@ -60,7 +60,12 @@ LAYERS: dict[str, set[str]] = {
     },
     "audit": {"calls", "errors"},
     "admission": {"component_file", "errors", "limits", "pinning", "policy", "wit"},
+    "payloads": {"payload_text", "pieces", "text_payload"},
     "capabilities": {
+        "documents",
+        "payload_text",
+        "payloads",
+        "pieces",
         "admission",
         "audit",
         "calls",
@@ -74,6 +79,7 @@ LAYERS: dict[str, set[str]] = {
         "settings",
     },
     "sandbox": {
+        "payloads",
         "notices",
         "binary",
         "calls",
@@ -153,7 +159,8 @@ CAPABILITIES: dict[str, set[str]] = {
     "secrets": {"observing"},
     "http": {"observing", "pace", "secrets", "workers"},
     "files": {"workers"},
-    "reach": {"files", "http", "secrets"},
+    "registry": set(),  # which names the folders
+    "reach": {"files", "http", "registry", "secrets"},
     "shared": {"files", "http", "observing", "pace", "reach", "secrets", "workers"},
     "__init__": set(),
 }
@@ -186,8 +193,7 @@ SANDBOX: dict[str, set[str]] = {
         "values",
     },
     "confinement": {"worker"},
-    "payloads": {"values"},
-    "imports": {"linking", "payloads", "steps", "values"},
+    "imports": {"linking", "steps", "values"},
     "failures": {"_capi", "adapters"},
     "computing": set(),
     "instance": {"_capi", "failures", "guest", "imports", "linking", "steps", "values"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -41,6 +41,9 @@ class _Nothing:
 
     def open(self, call: Call) -> CallReach:
         return self
+
+    async def answer(self, interface: str, function: str, arguments: Sequence[Any]) -> Any:
+        raise PluginCallError(ErrorKind.PERMISSION_DENIED, f"there is no {interface} here")
 
     def scrub(self, document: Any) -> Any:
         return document

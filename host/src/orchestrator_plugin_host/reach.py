@@ -3,7 +3,7 @@ nothing has that of `no_reach`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from orchestrator_plugin_sdk.payload import PayloadEncoding
 
     from .calls import Call
+
+
+Answer = Callable[..., Awaitable[Any]]
+"""Answers a function that guests import: gets the call, and what the guest passes."""
 
 
 class CallHttp(Protocol):
@@ -87,6 +91,11 @@ class CallReach(Protocol):
     @property
     def secrets(self) -> Mapping[str, str]:
         """References to its secrets, by their names."""
+
+    async def answer(self, interface: str, function: str, arguments: Sequence[Any]) -> Any:
+        """What a function answers that a guest imports: of an interface of the contract, by its
+        short name. Raises `PluginCallError` or `DocumentError` for what is refused, or what ends
+        the call."""
 
     def scrub(self, document: Any) -> Any:
         """A document, or a text, without the values of secrets."""

@@ -6,7 +6,7 @@ import random
 import re
 from typing import ClassVar, Final
 
-from orchestrator_plugin_host.sandbox.payloads import payload_bytes
+from orchestrator_plugin_host.payloads import payload_bytes
 from orchestrator_plugin_sdk import DocumentError
 from orchestrator_plugin_sdk.payload import choose_encoding, from_text, to_text
 

@@ -11,9 +11,8 @@ from orchestrator_plugin_host.component_file import without_names
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.adapters.outer import with_adapters
 from orchestrator_plugin_host.sandbox.guest import Guest, LoadedComponent, StoreLimits
-from orchestrator_plugin_host.sandbox.linking import INTERFACES
 from orchestrator_plugin_host.sandbox.steps import YIELDED, Done, Step
-from orchestrator_plugin_host.wit import full_name
+from orchestrator_plugin_host.wit import full_name, host_imports
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import Guest as Text
 from wasmtime import Engine
@@ -28,7 +27,7 @@ FORGET = {"(local.set $at": "(global.set $top (i32.const 65536)) (local.set $at"
 EMPTY = ("latin1", b"")
 FUEL = 1 << 50
 ROOM = 1 << 24
-ROOMS = dict.fromkeys(INTERFACES, ROOM)
+ROOMS = dict.fromkeys(host_imports(), ROOM)
 LIMITS = StoreLimits(1 << 25, 4, 16, 8, 10_000)
 
 

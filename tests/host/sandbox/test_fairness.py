@@ -12,10 +12,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 from orchestrator_plugin_host import DeadlineExceededError, Limits, PluginOutputError
+from orchestrator_plugin_host.payloads import payload_bytes
 from orchestrator_plugin_host.sandbox.config import FUEL_SLICE
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.instance import InlineTime, Instance
-from orchestrator_plugin_host.sandbox.payloads import payload_bytes
 from orchestrator_plugin_host.sandbox.steps import YIELDED, Asked, Done
 from orchestrator_plugin_host.sandbox.values import Ok
 from orchestrator_plugin_host.wit import full_name

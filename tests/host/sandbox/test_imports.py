@@ -18,10 +18,11 @@ from orchestrator_plugin_host import (
     PluginOutputError,
     PoolSettings,
 )
+from orchestrator_plugin_host.capabilities.registry import FOLDERS, answers_of
+from orchestrator_plugin_host.payloads import payload_bytes
 from orchestrator_plugin_host.sandbox import _capi, imports
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
 from orchestrator_plugin_host.sandbox.linking import import_function
-from orchestrator_plugin_host.sandbox.payloads import payload_bytes
 from orchestrator_plugin_host.wit import full_name, read_contract
 from orchestrator_plugin_sdk import (
     DocumentError,
@@ -47,7 +48,8 @@ EMIT = f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {len(EVENT)})) 
 
 def test_every_import_of_the_contract_has_a_handler() -> None:
     world = read_contract().worlds["provider-plugin"]
-    handlers = [*imports._AT_ONCE, *imports._WITHOUT_ERRORS, *imports._WITH_ERRORS]
+    of_capabilities = [(name, function) for name in FOLDERS for function in answers_of(name)]
+    handlers = [*imports._AT_ONCE, *imports._AWAITED, *of_capabilities]
     assert len(set(handlers)) == len(handlers)
     assert {
         (name, function) for name, one in world.imports.items() for function in one.functions

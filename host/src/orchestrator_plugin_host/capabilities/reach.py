@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
+
+from .registry import answers_of
 
 if TYPE_CHECKING:  # who loads no plugin that reaches anything does without all of it
     from orchestrator_plugin_sdk.payload import PayloadEncoding
@@ -100,6 +102,10 @@ class CallReach:
             self._files = plugin.files.open(partial(plugin.audit.files, self._call))
             self._awaited = AwaitedFiles(self._files)
         return self._awaited
+
+    async def answer(self, interface: str, function: str, arguments: Sequence[Any]) -> Any:
+        """As `reach.CallReach` says."""
+        return await answers_of(interface)[function](self._call, *arguments)
 
     def scrub(self, document: Any) -> Any:
         """As `reach.CallReach` says."""

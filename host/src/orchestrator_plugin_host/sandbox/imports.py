@@ -13,20 +13,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import anyio
-from orchestrator_plugin_sdk.codec import pack, to_document
 from orchestrator_plugin_sdk.errors import DocumentError, PluginCallError
-from orchestrator_plugin_sdk.http import HttpRequest
 
 from ..calls import Call
-from ..documents import unpack_pieces, validate
 from ..errors import LimitExceededError, PluginOutputError
 from ..limits import Limits
 from ..payload_text import DocumentSizeError, Payload
-from ..pieces import in_turns
-from .linking import INTERFACES, BadArgumentError
-from .payloads import payload_bytes, received, refusal, sent
+from ..payloads import payload_bytes
+from ..wit import ResultType, Type, host_imports
+from .linking import BadArgumentError, import_function
 from .steps import Asked
-from .values import Ok, ValueTooLargeError
+from .values import Err, Ok, ValueTooLargeError
 
 _MAX_RANDOM_BYTES: Final = 65_536
 
@@ -42,7 +39,7 @@ def room_for(document_bytes: int) -> int:
 def import_rooms(limits: Limits) -> Mapping[str, int]:
     """Bytes that a string or list may have that a guest passes to an import, by interface."""
     documents, log = room_for(limits.document_out_bytes), room_for(limits.log_bytes)
-    return {name: log if name == "log" else documents for name in INTERFACES}
+    return {name: log if name == "log" else documents for name in host_imports()}
 
 
 # Answered at once.
@@ -103,75 +100,8 @@ async def _sleep(call: Call, duration_ms: int) -> None:
         await anyio.sleep(min(duration_ms, 1 << 40) / 1000)
 
 
-async def _http_send(call: Call, payload: Payload) -> Payload:
-    limits = call.limits
-    call.reach.http.announce(len(payload[1]) // 2)  # at least
-    document = await received(payload, limits.document_out_bytes)
-    plain = await in_turns(
-        unpack_pieces(document, limits.document_out_bytes, limits.document_values)
-    )
-    request = validate(HttpRequest, plain, "the request", from_plugin=True)
-    return await _document(call, await call.reach.http.send(request))
-
-
-async def _http_read(call: Call, response: int, most: int) -> Payload | None:
-    piece = await call.reach.http.read(response, most)
-    return None if piece is None else await sent(piece, call.reach.payload_encodings)
-
-
-async def _http_close(call: Call, response: int) -> None:
-    await call.reach.http.close(response)
-
-
-async def _files_read(call: Call, path: str, offset: int, length: int) -> Payload:
-    data = await call.reach.files.read(path, offset, length)
-    return await sent(data, call.reach.payload_encodings)
-
-
-async def _files_write(call: Call, path: str, offset: int, data: Payload) -> None:
-    await call.reach.files.write(path, offset, await received(data, call.limits.document_out_bytes))
-
-
-async def _files_stat(call: Call, path: str) -> Payload:
-    return await _document(call, await call.reach.files.stat(path))
-
-
-async def _files_list_folder(call: Call, path: str) -> Payload:
-    document = await call.reach.files.list_document(path)
-    return await sent(document, call.reach.payload_encodings)
-
-
-async def _document(call: Call, value: Any) -> Payload:
-    return await sent(pack(to_document(value)), call.reach.payload_encodings)
-
-
-def _files(function: str) -> Answer:
-    """A function of `CallFiles` that takes what the guest passes, and returns nothing."""
-
-    async def answer(call: Call, *values: Any) -> None:
-        await getattr(call.reach.files, function)(*values)
-
-    return answer
-
-
-_WITHOUT_ERRORS: Final[Mapping[tuple[str, str], Answer]] = {
-    ("clock", "sleep"): _sleep,
-    ("http", "close"): _http_close,
-}
-_WITH_ERRORS: Final[Mapping[tuple[str, str], Answer]] = {
-    ("http", "send"): _http_send,
-    ("http", "read"): _http_read,
-    ("files", "read"): _files_read,
-    ("files", "write"): _files_write,
-    ("files", "stat"): _files_stat,
-    ("files", "list-folder"): _files_list_folder,
-    ("files", "resize"): _files("resize"),
-    ("files", "sync"): _files("sync"),
-    ("files", "make-folder"): _files("make_folder"),
-    ("files", "remove"): _files("remove"),
-    ("files", "rename"): _files("rename"),
-}
-"""What may be refused: the guest handles that, and it does not end the call."""
+_AWAITED: Final[Mapping[tuple[str, str], Answer]] = {("clock", "sleep"): _sleep}
+"""What is awaited here. All else is of a capability: `call.reach` answers it."""
 
 
 def answer_at_once(call: Call, asked: Asked) -> tuple[bool, Any]:
@@ -185,16 +115,39 @@ def answer_at_once(call: Call, asked: Asked) -> tuple[bool, Any]:
 
 
 async def answer(call: Call, asked: Asked) -> Any:
-    """The answer to an import that takes a while. Raises what ends the call."""
+    """The answer to an import that takes a while. Raises what ends the call.
+
+    What a function of the contract may refuse, the guest handles: that does not end the call.
+    """
     call.check_running()
-    key = (asked.interface, asked.function)
-    function = _WITHOUT_ERRORS.get(key)
+    function = _AWAITED.get((asked.interface, asked.function))
     if function is not None:
         return await function(call, *asked.arguments)
+    may_refuse = isinstance(_result(asked), ResultType)
     try:
-        return Ok(await _WITH_ERRORS[key](call, *asked.arguments))
+        value = await call.reach.answer(asked.interface, asked.function, asked.arguments)
     except (PluginCallError, DocumentError) as error:
-        return refusal(error)
+        return _refusal(error) if may_refuse else None
+    return Ok(value) if may_refuse else value
+
+
+def _result(asked: Asked) -> Type | None:
+    function = import_function(asked.interface, asked.function)
+    return None if function is None else function.result
+
+
+def _refusal(error: PluginCallError | DocumentError) -> Err:
+    """A refusal as an import answers it, with the contract's `error`."""
+    if isinstance(error, DocumentError):
+        error = PluginCallError("invalid-request", str(error))
+    return Err(
+        {
+            "kind": error.kind.value,
+            "message": error.message,
+            "retryable": error.retryable,
+            "retry-after-ms": error.retry_after_ms,
+        }
+    )
 
 
 def argument_error(call: Call, error: BadArgumentError) -> Exception:

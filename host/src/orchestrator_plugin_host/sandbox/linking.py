@@ -16,16 +16,13 @@ from typing import Any
 from wasmtime import Engine
 
 from ..errors import PluginClosedError
-from ..wit import Function, Primitive, full_name, read_contract
+from ..wit import Function, Primitive, full_name, host_imports
 from . import _capi
 from .adapters import ROOM_FUNCTION, ROOM_INTERFACE
 from .lowering import Lower, lowerer
 from .steps import Asked
 from .store import Linker
 from .values import Lift, ValueMismatchError, ValueTooLargeError, lifter
-
-INTERFACES = ("log", "abort", "clock", "random", "http", "files")
-
 
 _MOST_ROOM = 1 << 30
 """Bytes that an adapter can have room for."""
@@ -45,9 +42,8 @@ class BadArgumentError(Exception):
 
 def import_function(interface: str, name: str) -> Function | None:
     """A function of the contract that guests may import; `None` if there is no such."""
-    if interface not in INTERFACES:
-        return None
-    return read_contract().interfaces[full_name(interface)].functions.get(name)
+    found = host_imports().get(interface)
+    return None if found is None else found.functions.get(name)
 
 
 class SuspendedImport:
@@ -99,9 +95,7 @@ class GuestImports:
         self._may_go_on_at = ctypes.cast(self._may_go_on, ctypes.c_void_p).value or 0
         self.linker = Linker(engine)
         self._lower_room = lowerer(Primitive("u32"))
-        interfaces = read_contract().interfaces
-        for name in INTERFACES:
-            interface = interfaces[full_name(name)]
+        for name, interface in host_imports().items():
             self.linker.define(
                 interface.name,
                 {

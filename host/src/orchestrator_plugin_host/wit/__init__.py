@@ -4,6 +4,7 @@ The WIT files are the one owner of the contract. The sandbox compares components
 here, and moves values by it.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +44,7 @@ __all__ = [
     "VariantType",
     "World",
     "full_name",
+    "host_imports",
     "parse",
     "read_contract",
     "wit_directory",
@@ -52,6 +54,13 @@ __all__ = [
 def wit_directory() -> Path:
     """Where the WIT files are."""
     return Path(__file__).parent / "files"
+
+
+@cache
+def host_imports() -> Mapping[str, Interface]:
+    """The interfaces that a host gives to every plugin, by their short names (`log`)."""
+    given = read_contract().worlds["host-imports"].imports
+    return {name.partition("/")[2].partition("@")[0]: one for name, one in given.items()}
 
 
 @cache

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from orchestrator_plugin_sdk.errors import DocumentError, PluginCallError
 from orchestrator_plugin_sdk.payload import PayloadEncoding
 
-from ..payload_text import Payload, document_of, payload_for
-from ..pieces import at_once, in_turns
-from ..text_payload import TextPayload
-from .values import Err
+from .payload_text import Payload, document_of, payload_for
+from .pieces import at_once, in_turns
+from .text_payload import TextPayload
 
 _LARGE: Final = 512 * 1024
 
@@ -36,17 +34,3 @@ async def sent(data: bytes, readable: Collection[PayloadEncoding]) -> TextPayloa
     """Bytes as they cross to a plugin that reads these forms."""
     work = payload_for(data, readable)
     return at_once(work) if len(data) <= _LARGE else await in_turns(work)
-
-
-def refusal(error: PluginCallError | DocumentError) -> Err:
-    """A refusal as an import answers it, with the contract's `error`."""
-    if isinstance(error, DocumentError):
-        error = PluginCallError("invalid-request", str(error))
-    return Err(
-        {
-            "kind": error.kind.value,
-            "message": error.message,
-            "retryable": error.retryable,
-            "retry-after-ms": error.retry_after_ms,
-        }
-    )
