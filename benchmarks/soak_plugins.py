@@ -152,7 +152,7 @@ async def _memory(plugin: Any, chance: random.Random) -> None:
 
 
 async def _execute(plugin: Any, chance: random.Random) -> None:
-    await plugin.execute({"command": "ls"}, {})
+    await plugin.execute({"command": "ls"}, {"enabled": True})
 
 
 async def _raising(plugin: Any, chance: random.Random) -> None:

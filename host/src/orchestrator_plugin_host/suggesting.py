@@ -10,6 +10,7 @@ from typing import Final
 
 from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import Origin
+from orchestrator_plugin_sdk.secret_places import SECRET_HEADERS
 
 from .capabilities.observing import Observations
 from .pinning import digest_line
@@ -61,16 +62,17 @@ def _policy(
             grant = SecretGrant(env=usual_variable(secret))
         yield from _source(grant)
         yield f"urls = {_list(_urls(origins))}"
-        yield from _places(manifest, secret)
+        yield from _places(secret, seen)
     yield from _files(name, policy.files, seen)
 
 
-def _places(manifest: PluginManifest, secret: str) -> Iterator[str]:
+def _places(secret: str, seen: Observations) -> Iterator[str]:
     """The places of a secret besides headers for credentials, which both must name."""
-    asked = manifest.secrets.get(secret) or (manifest.config or {})[secret]
-    for kind, places in (("headers", asked.headers), ("query", asked.query), ("json", asked.json)):
-        if places:
-            yield f"{kind} = {_list(list(places))}"
+    for kind in ("headers", "query", "json"):
+        used = {place for one, place in seen.places[secret] if one == kind}
+        named = used.difference(SECRET_HEADERS if kind == "headers" else ())
+        if named:
+            yield f"{kind} = {_list(sorted(named))}"
 
 
 def _source(grant: SecretGrant) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _manifest(manifest: PluginManifest, seen: Observations) -> Iterator[str]:
         if table == "config":
             yield 'type = "text"\nsecret = true'
         yield f"urls = {_list(_urls(origins))}"
-        yield from _places(manifest, secret)
+        yield from _places(secret, seen)
         yield ""
     if seen.roots:
         yield "[files]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ class Observations:
         self.addresses = tuple(addresses)
         self.origins: dict[Origin, ObservedOrigin] = {}
         self.secrets: dict[str, set[Origin]] = {}
+        self.places: dict[str, set[tuple[str, str]]] = {}
         self.roots: set[str] = set()
         self.stand_ins: set[str] = set()
         self._lock = threading.Lock()
@@ -40,16 +41,18 @@ class Observations:
         method: str,
         origin: Origin,
         address: IPv4Address | IPv6Address | None,
-        secrets: Sequence[str],
+        secrets: Collection[tuple[str, tuple[str, str]]],
     ) -> None:
-        """A request that is made, to a special `address` or a public one."""
+        """A request that is made, to a special `address` or a public one, with `secrets` each in
+        its place."""
         with self._lock:
             found = self.origins.setdefault(origin, ObservedOrigin())
             found.methods.add(method)
             if address is not None:
                 found.addresses.add(address)
-            for name in secrets:
+            for name, place in secrets:
                 self.secrets.setdefault(name, set()).add(origin)
+                self.places.setdefault(name, set()).add(place)
 
     def note_root(self, root: str) -> None:
         """Files that are used: `data`, `artifacts`, or `folders/NAME`."""

@@ -33,11 +33,9 @@ _MAX_SHOWN: Final = 300
 
 def arguments_of(step: Step) -> tuple[Any, ...]:
     """What a step calls its plugin with."""
-    command = _COMMAND if step.request_bytes is None else "x" * step.request_bytes
-    if step.do == "execute":
-        return {"command": command}, step.tool_policy
-    if step.do == "is_allowed":
-        return command, step.tool_policy
+    if step.do in ("execute", "is_allowed"):
+        command = _COMMAND if step.request_bytes is None else "x" * step.request_bytes
+        return {"command": command} if step.do == "execute" else command, step.tool_policy
     if step.request_bytes is not None:
         return ({"messages": [{"role": "user", "content": "x" * step.request_bytes}]},)
     return _ARGUMENTS[step.do]

@@ -1,4 +1,4 @@
-"""Policy files."""
+"""Policy files: TOML, read strictly, with paths that are relative to their folder."""
 
 from pathlib import Path
 from typing import Any

@@ -14,7 +14,7 @@ from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 from orchestrator_plugin_sdk.http import HttpRequest
 from orchestrator_plugin_sdk.origins import METHODS
 
-from ..secrets.bound import Secrets
+from ..secrets.bound import Place, Secrets
 from ..secrets.scrubbing import Scrubber
 from .decoding import ACCEPTED
 from .messages import WireRequest
@@ -43,8 +43,9 @@ _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 @dataclass(slots=True)
 class Attempt:
     """One request to one server: a redirect makes another. References stand for secrets, whose
-    names are in `secrets` once they were checked, and in `json_secrets` those in its JSON. `shown`
-    are those that servers on the way here may know, and so may put into a response."""
+    names are in `secrets` once they were checked, and in `json_secrets` those in its JSON; `places`
+    says where each is. `shown` are those that servers on the way here may know, and so may put
+    into a response."""
 
     method: str
     target: Target
@@ -54,6 +55,7 @@ class Attempt:
     json: Any
     secrets: tuple[str, ...] = ()
     json_secrets: frozenset[str] = frozenset()
+    places: frozenset[tuple[str, Place]] = frozenset()
     shown: frozenset[str] = frozenset()
 
 

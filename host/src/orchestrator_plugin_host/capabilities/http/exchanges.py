@@ -160,6 +160,7 @@ class Exchanges:
         used = in_head(attempt, secrets)
         self._budget.check_head(sum(secrets.size_of(name) for name, _ in used))
         in_json, batches = set(), 0
+        places = set(used)
         for found in references(attempt.json, secrets.named):
             if found is None:
                 batches += 1
@@ -168,10 +169,12 @@ class Exchanges:
                 continue
             name, pointer = found
             in_json.add(name)
+            places.add((name, ("json", pointer)))
             check_secret(self._plugin.plugin, secrets, name, ("json", pointer), attempt.target)
         for name, place in used:
             check_secret(self._plugin.plugin, secrets, name, place, attempt.target)
         attempt.json_secrets = frozenset(in_json)
+        attempt.places = frozenset(places)
         attempt.secrets = tuple(sorted({*in_json, *(name for name, _ in used)}))
         attempt.shown |= {*attempt.secrets, *secrets.known_at(attempt.target.origin)}
 
@@ -221,7 +224,7 @@ class Exchanges:
         """The head of the response of the first address that there is a connection to."""
         failure = WireError("no connection")
         for address in addresses:
-            self._plugin.rules.made(attempt.method, attempt.target.origin, address, attempt.secrets)
+            self._plugin.rules.made(attempt.method, attempt.target.origin, address, attempt.places)
             try:
                 return await self._sent(attempt, request, address, pace)
             except WireError as error:

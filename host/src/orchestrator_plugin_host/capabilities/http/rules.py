@@ -6,7 +6,7 @@ Pure: knows no network, and decides the same for the first request and for each 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from orchestrator_plugin_sdk.origins import METHODS, Origin, OriginPattern, is_a
 
 from ...policy import HttpGrant, Policy
 from ..observing import Observations
+from ..secrets.bound import Place
 from .addresses import Address, Network, is_granted, special
 
 _OVERRIDES: Final = frozenset(
@@ -146,8 +147,10 @@ class HttpRules:
                     '  addresses = ["ADDRESS"]',
                 )
 
-    def made(self, method: str, origin: Origin, address: Address, secrets: Sequence[str]) -> None:
-        """Notes a request that is made, if they are observed."""
+    def made(
+        self, method: str, origin: Origin, address: Address, secrets: Collection[tuple[str, Place]]
+    ) -> None:
+        """Notes a request that is made, with secrets in these places, if they are observed."""
         if self._observations is not None:
             where = None if special(address) is None else address
             self._observations.note(method, origin, where, secrets)
