@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import orchestrator_plugin_host
@@ -21,7 +22,8 @@ from orchestrator_plugin_host import (
     read_component,
     read_policy,
 )
-from orchestrator_plugin_host.capabilities.files import DataFolders, owner_of
+from orchestrator_plugin_host.capabilities.files.data import DataFolders
+from orchestrator_plugin_host.capabilities.files.owners import owner_of
 from orchestrator_plugin_host.cli import app
 from orchestrator_plugin_sdk import (
     ManifestLimits,
@@ -173,7 +175,7 @@ def test_the_table_of_manifest_keys_is_true() -> None:
     keys = set(
         re.findall(r"`\[{0,2}(\w+)\]{0,2}`", "".join(re.findall(r"^\| ([^|]+) \|", table, re.M)))
     )
-    assert keys == {*PluginManifest.__slots__, "build"}
+    assert keys == {*(one.name for one in fields(PluginManifest)), "build"}
 
 
 def test_manifest_limits_are_limits() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator_plugin_sdk import ErrorKind, HttpResponse, PluginCallError, read_json
-from orchestrator_plugin_sdk.http import kind_of_status
+from orchestrator_plugin_sdk.capabilities.http import kind_of_status
 
 MOST_OF_A_BODY = 64 * 1024
 MOST_OF_A_MESSAGE = 1_000

@@ -22,10 +22,10 @@ from orchestrator_plugin_host import (
 from orchestrator_plugin_host.admission import AdmittedPlugin, admit_component, world_of
 from orchestrator_plugin_host.backends.wasm import WasmBackend
 from orchestrator_plugin_host.calls import Call
-from orchestrator_plugin_host.capabilities.shared import SharedReach
 from orchestrator_plugin_host.component_file import ComponentFile, read_component, without_names
 from orchestrator_plugin_host.errors import InvalidComponentError
 from orchestrator_plugin_host.handles import HANDLES
+from orchestrator_plugin_host.reaching.shared import SharedReach
 from orchestrator_plugin_host.sandbox import _capi
 from orchestrator_plugin_host.sandbox.adapters.outer import with_adapters
 from orchestrator_plugin_host.sandbox.code import Code

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from orchestrator_plugin_host.capabilities.capability import Asked
 from orchestrator_plugin_host.capabilities.http.rules import DeniedError, HttpRules
-from orchestrator_plugin_host.granting import Asked, asked_for
+from orchestrator_plugin_host.granting import asked_for
 from orchestrator_plugin_host.policy import HttpGrant, Policy, PolicyFile
 from orchestrator_plugin_sdk import PluginManifest, PluginType, SdkVersionRange
-from orchestrator_plugin_sdk.manifest import HttpRequirement, SecretRequirement
+from orchestrator_plugin_sdk.capabilities.http import HttpRequirement
+from orchestrator_plugin_sdk.capabilities.secrets import SecretRequirement
 from orchestrator_plugin_sdk.origins import Origin
 
 API = "https://api.example.com"
@@ -120,9 +122,9 @@ def test_granted_is_what_no_request_of_is_denied(
 ) -> None:
     asking, granting = manifest(http=[asked]), policy(*grants)
     found = only(asking, granting)
-    everything = HttpRules(asking, policy(("http://*:*", ["GET", "POST", "PUT"]),
-                                          ("https://*:*", ["GET", "POST", "PUT"])))  # fmt: skip
-    rules = HttpRules(asking, granting)
+    all_of_it = [(f"{scheme}://*:*", ["GET", "POST", "PUT"]) for scheme in ("http", "https")]
+    everything = HttpRules("p", asking.http, policy(*all_of_it).http)
+    rules = HttpRules("p", asking.http, granting.http)
     answers = {
         _allows(rules, method, origin)
         for method in set(asked[1])

@@ -38,7 +38,7 @@ LAYERS: dict[str, set[str]] = {
         "payload_text",
         "pieces",
     },
-    "policy": {"errors", "limits"},
+    "policy": {"capabilities", "errors", "limits"},
     "pinning": {"policy"},
     "notices": set(),
     "settings": {"limits", "policy"},
@@ -62,22 +62,18 @@ LAYERS: dict[str, set[str]] = {
     "admission": {"component_file", "errors", "limits", "pinning", "policy", "wit"},
     "payloads": {"payload_text", "pieces", "text_payload"},
     "capabilities": {
-        "documents",
-        "payload_text",
-        "payloads",
-        "pieces",
-        "admission",
         "audit",
         "calls",
-        "component_file",
-        "config",
+        "documents",
         "errors",
         "limits",
         "notices",
-        "policy",
-        "reach",
-        "settings",
+        "payload_text",
+        "payloads",
+        "pieces",
+        "timing",
     },
+    "reaching": {"admission", "audit", "calls", "capabilities", "config", "settings"},
     "sandbox": {
         "payloads",
         "notices",
@@ -111,35 +107,37 @@ LAYERS: dict[str, set[str]] = {
         "wit",
     },
 }
-LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission", "capabilities", "reach"}
+LAYERS["backends"] = {*LAYERS["sandbox"], "sandbox", "admission", "reach"}
 LAYERS["handles"] = {
     "backends",
     "admission",
     "calls",
-    "capabilities",
     "documents",
     "errors",
     "limits",
     "operations",
     "pieces",
+    "reaching",
     "settings",
 }
 LAYERS["loading"] = {
     *LAYERS["backends"],
     "audit",
     "backends",
+    "capabilities",
     "config",
     "discovery",
     "handles",
     "notices",
     "pinning",
     "policy",
+    "reaching",
 }
 LAYERS["host"] = {*LAYERS["loading"], "loading"}
 LAYERS["public"] = {*LAYERS["host"], "host"}
 LAYERS["__init__"] = {*LAYERS["public"], "public"}
 LAYERS["hostile"] = {*LAYERS["host"], "host"}
-LAYERS["granting"] = {"policy"}
+LAYERS["granting"] = {"capabilities", "policy"}
 LAYERS["suggesting"] = {"capabilities", "pinning", "policy"}
 LAYERS["cli"] = {
     *LAYERS["__init__"],
@@ -153,17 +151,20 @@ LAYERS["cli"] = {
 
 # Within the capabilities: a folder each, and what they share; no cycle, for types either.
 CAPABILITIES: dict[str, set[str]] = {
+    "grant": set(),
+    "remedies": set(),
     "observing": set(),
     "pace": set(),
     "workers": set(),
-    "secrets": {"observing"},
-    "http": {"observing", "pace", "secrets", "workers"},
-    "files": {"workers"},
-    "registry": set(),  # which names the folders
-    "reach": {"files", "http", "registry", "secrets"},
-    "shared": {"files", "http", "observing", "pace", "reach", "secrets", "workers"},
+    "capability": {"observing"},
+    "secrets": {"capability", "grant", "observing", "remedies"},
+    "http": {
+        "capability", "grant", "observing", "pace", "remedies", "secrets", "workers",
+    },
+    "files": {"capability", "grant", "observing", "remedies", "workers"},
+    "registry": {"capability", "files", "grant", "http", "secrets"},
     "__init__": set(),
-}
+}  # fmt: skip
 
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {

@@ -184,7 +184,7 @@ def test_what_is_suggested_is_one_policy_whatever_things_are_called() -> None:
     policy = Policy(files={"folders": {name: f"/srv/{name}" for name in odd}})
     seen = Observations()
     for name in odd:
-        seen.note_root(f"folders/{name}")
+        seen.note_used("files", f"folders/{name}")
     made = suggest(manifest_of(name="chat"), policy, "0" * 64, "none", seen)
     read = tomllib.loads(made.policy)
     assert list(read) == ["plugins"]
@@ -195,7 +195,7 @@ def test_what_is_suggested_is_one_policy_whatever_things_are_called() -> None:
 
 
 def test_only_methods_that_there_are_are_observed() -> None:
-    rules = HttpRules(manifest_of(), Policy(), Observations())
+    rules = HttpRules("p", (), (), Observations())
     rules.check("PATCH", Origin("https", "a.example", 443))
     for method in ("get", "CONNECT", 'GET"]\n[plugins.other', "PROPFIND"):
         with pytest.raises(DeniedError, match="none of GET"):

@@ -19,9 +19,13 @@ from orchestrator_plugin_sdk import (
     PluginContext,
     ServerSentEvent,
 )
-from orchestrator_plugin_sdk.event_stream import MAX_LINE, EventDecoder, LineDecoder
-from orchestrator_plugin_sdk.http import HttpHead, kind_of_status
-from orchestrator_plugin_sdk.retrying import http_date
+from orchestrator_plugin_sdk.capabilities.http import HttpHead, kind_of_status
+from orchestrator_plugin_sdk.capabilities.http.event_stream import (
+    MAX_LINE,
+    EventDecoder,
+    LineDecoder,
+)
+from orchestrator_plugin_sdk.capabilities.http.retrying import http_date
 
 pytestmark = pytest.mark.anyio
 

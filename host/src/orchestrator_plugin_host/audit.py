@@ -137,14 +137,11 @@ class PluginAudit:
             await anyio.sleep(_LOOK_SECONDS)
             self._log.check()
 
-    def http(self, call: Call, facts: Mapping[str, Any], *, denied: str | None = None) -> None:
-        """A request that was made, or denied."""
-        shown = {name: value for name, value in facts.items() if name != "started"}
-        self._write(call, "http", shown, denied)
-
-    def files(self, call: Call, path: str, denied: str) -> None:
-        """Something about a file that was denied."""
-        self._write(call, "files", {"path": path[:1000]}, denied)
+    def reached(
+        self, call: Call, capability: str, facts: Mapping[str, Any], *, denied: str | None = None
+    ) -> None:
+        """What a call did with a capability, or was denied."""
+        self._write(call, capability, facts, denied)
 
     def call(self, call: Call, facts: Mapping[str, Any]) -> None:
         """A call that has ended."""

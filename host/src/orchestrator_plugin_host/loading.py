@@ -20,14 +20,14 @@ from .backends.base import Backend
 from .backends.native import NativeBackend
 from .capabilities.http.resolving import Resolver
 from .capabilities.observing import Observations
-from .capabilities.reach import PluginReach
-from .capabilities.shared import SharedReach
 from .component_file import ComponentFile, read_component
 from .discovery import PluginSource, resolve
 from .errors import PluginRefusedError
 from .handles import HANDLES, LoadedPlugin
 from .notices import warn
 from .pinning import unpinned
+from .reaching.plugin import PluginReach
+from .reaching.shared import SharedReach
 from .sandbox.opening import SharedSandbox
 from .settings import HostSettings, Tier
 

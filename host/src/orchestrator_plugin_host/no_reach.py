@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
-from orchestrator_plugin_sdk.http import NoHttp
 
 if TYPE_CHECKING:
     from orchestrator_plugin_sdk.payload import PayloadEncoding
 
     from .calls import Call
-    from .reach import CallFiles, CallHttp, CallReach, Reach
+    from .reach import CallReach, Reach
 
 _BYTES: Final[tuple[PayloadEncoding, ...]] = ("bytes",)
 
 
-class _NoFiles:
-    async def _none(self, *arguments: object) -> NoReturn:
-        raise PluginCallError(ErrorKind.PERMISSION_DENIED, "there are no files here")
+class _Refusing:
+    """What a call has of a capability: every function of it refuses."""
 
-    read = write = resize = sync = stat = list_folder = list_document = _none
-    make_folder = remove = rename = host_paths = _none
+    def __init__(self, capability: str) -> None:
+        self._capability = capability
 
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        async def refuse(*arguments: object) -> NoReturn:
+            raise PluginCallError(
+                ErrorKind.PERMISSION_DENIED, f"there is no {self._capability} here"
+            )
 
-class _NoRequests(NoHttp):
-    def announce(self, document_bytes: int) -> None:
-        return
+        return refuse
 
 
 class _Nothing:
     """Reaches nothing, whoever asks."""
 
-    http: CallHttp = _NoRequests()
-    files: CallFiles = _NoFiles()
     payload_encodings: Collection[PayloadEncoding] = _BYTES
     secrets: Mapping[str, str] = MappingProxyType({})
 
     def open(self, call: Call) -> CallReach:
         return self
+
+    def of(self, capability: str) -> Any:
+        return _Refusing(capability)
 
     async def answer(self, interface: str, function: str, arguments: Sequence[Any]) -> Any:
         raise PluginCallError(ErrorKind.PERMISSION_DENIED, f"there is no {interface} here")

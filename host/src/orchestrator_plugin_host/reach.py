@@ -3,86 +3,21 @@ nothing has that of `no_reach`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from orchestrator_plugin_sdk.files import FileInfo
-    from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
     from orchestrator_plugin_sdk.payload import PayloadEncoding
 
     from .calls import Call
 
 
-Answer = Callable[..., Awaitable[Any]]
-"""Answers a function that guests import: gets the call, and what the guest passes."""
-
-
-class CallHttp(Protocol):
-    """The HTTP of one call: `HttpTransport` of the SDK."""
-
-    def announce(self, document_bytes: int) -> None:
-        """Told of a request before any of its document is read: counts it. Raises
-        `HttpLimitError` or `DocumentTooLargeError`."""
-
-    async def send(self, request: HttpRequest) -> HttpHead:
-        """As `HttpTransport` says."""
-
-    async def read(self, response: int, most: int) -> bytes | None:
-        """As `HttpTransport` says."""
-
-    async def close(self, response: int) -> None:
-        """As `HttpTransport` says."""
-
-
-class CallFiles(Protocol):
-    """The files of one call: `FileAccess` of the SDK, and what a guest or a caller gets of them."""
-
-    async def read(self, path: str, offset: int, length: int) -> bytes:
-        """As `FileAccess` says, as do all the others."""
-
-    async def write(self, path: str, offset: int, data: bytes) -> None:
-        """As `FileAccess` says."""
-
-    async def resize(self, path: str, size: int) -> None:
-        """As `FileAccess` says."""
-
-    async def sync(self, path: str) -> None:
-        """As `FileAccess` says."""
-
-    async def stat(self, path: str) -> FileInfo:
-        """As `FileAccess` says."""
-
-    async def list_folder(self, path: str) -> Sequence[FileInfo]:
-        """As `FileAccess` says."""
-
-    async def list_document(self, path: str) -> bytes:
-        """`list_folder` as the document that a guest gets."""
-
-    async def make_folder(self, path: str) -> None:
-        """As `FileAccess` says."""
-
-    async def remove(self, path: str) -> None:
-        """As `FileAccess` says."""
-
-    async def rename(self, source: str, target: str) -> None:
-        """As `FileAccess` says."""
-
-    async def host_paths(self, paths: Sequence[str]) -> Sequence[tuple[Path, int]]:
-        """Where artifacts are on the host, and their sizes in bytes. Raises `PluginCallError`."""
-
-
 class CallReach(Protocol):
     """What one call may reach besides the guest's own memory."""
 
-    @property
-    def http(self) -> CallHttp:
-        """Its requests."""
-
-    @property
-    def files(self) -> CallFiles:
-        """Its files."""
+    def of(self, capability: str) -> Any:
+        """What the call has of a capability, by its name: the access that the SDK's `Http`, `Files`
+        and so on are made of."""
 
     @property
     def payload_encodings(self) -> Collection[PayloadEncoding]:

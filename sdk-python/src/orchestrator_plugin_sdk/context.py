@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from .capabilities.registry import Reached
 from .errors import ErrorKind, PluginCallError
-from .files import Files
-from .http import Http
 from .log import NullLogger, PluginLogger
 
 
@@ -140,8 +139,9 @@ class NativeServices:
 
 
 @dataclass(frozen=True, slots=True)
-class PluginContext:
-    """The surroundings of one call, or of a plugin's `init`.
+class PluginContext(Reached):
+    """The surroundings of one call, or of a plugin's `init`; what it may reach is in the fields of
+    `Reached`.
 
     `deadline_ms` is what the call may still take when it begins, in milliseconds, if it is bounded.
     """
@@ -151,9 +151,6 @@ class PluginContext:
     abort_signal: AbortSignal = field(default_factory=AbortSignal)
     deadline_ms: int | None = None
     services: Services = field(default_factory=NativeServices, repr=False)
-    http: Http = field(default=Http(), repr=False)  # frozen
-    files: Files = field(default=Files(), repr=False)  # frozen
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def secret(self, name: str) -> str:
         """A reference to a secret that the manifest declares: what a request has in its place. The
@@ -196,20 +193,16 @@ class PluginContext:
         abort_signal: AbortSignal | None = None,
         deadline_ms: int | None = None,
         services: Services | None = None,
-        http: Http | None = None,
-        files: Files | None = None,
-        secrets: Mapping[str, str] | None = None,
+        **reached: Any,
     ) -> PluginContext:
-        """A copy with some parts replaced."""
+        """A copy with some parts replaced; `reached` are fields of `Reached`."""
         return replace(
             self,
             logger=self.logger if logger is None else logger,
             abort_signal=self.abort_signal if abort_signal is None else abort_signal,
             deadline_ms=self.deadline_ms if deadline_ms is None else deadline_ms,
             services=self.services if services is None else services,
-            http=self.http if http is None else http,
-            files=self.files if files is None else files,
-            secrets=self.secrets if secrets is None else secrets,
+            **reached,
         )
 
 

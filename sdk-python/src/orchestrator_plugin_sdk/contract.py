@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from .capabilities.files import FileInfo
+from .capabilities.http import HttpHead, HttpRequest
 from .context import CallContext
 from .embedder import EmbedderPlugin
-from .files import FileInfo
-from .http import HttpHead, HttpRequest
 from .log import LogEvent
 from .manifest import PluginManifest
 from .naming import PluginType

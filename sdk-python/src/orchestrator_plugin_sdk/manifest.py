@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+from .capabilities.checking import is_name
+from .capabilities.registry import Requirements, problems_of_table
+from .capabilities.secrets import ConfigField
 from .codec import to_document
 from .errors import DocumentError, PluginValidationError, PluginVersionMismatchError, Problem
 from .naming import PluginType
-from .origins import METHODS, OriginPattern
 from .payload import PayloadEncoding
 from .schema import from_document
-from .secret_places import PlaceKind, check_place
 from .version import SDK_VERSION, SdkVersionRange
 from .visible import quoted, shown_key
 
@@ -37,68 +38,16 @@ class ManifestLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpRequirement:
-    """Requests that a plugin makes: to the origins of a pattern (`OriginPattern`), by these
-    methods."""
-
-    url: str
-    methods: tuple[str, ...] = ("GET",)
-
-
-@dataclass(frozen=True, slots=True)
-class SecretRequirement:
-    """A secret that a plugin refers to, and the origins (`OriginPattern`) that it is for.
-
-    It may stand in headers that are made for credentials (`SECRET_HEADERS`). What else is needed is
-    in `headers`, `query` (names of parameters) and `json` (pointers, like `/auth/key`), and needs
-    the same in the operator's policy.
-    """
-
-    urls: tuple[str, ...]
-    description: str = ""
-    required: bool = True
-    headers: tuple[str, ...] = ()
-    query: tuple[str, ...] = ()
-    json: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigField:
-    """A field of the plugin's config. Of a `secret` one the plugin gets a reference, which it may
-    use in requests to `urls`; the value stays with the host. `headers`, `query` and `json` as of
-    `SecretRequirement`."""
-
-    type: Literal["text", "integer", "number", "boolean", "list", "map", "any"] = "any"
-    description: str = ""
-    required: bool = False
-    secret: bool = False
-    urls: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
-    query: tuple[str, ...] = ()
-    json: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FilesRequirement:
-    """Files that a plugin uses: a `data` folder of its own, an `artifacts` folder for each call,
-    and folders of the operator's, to be read, by the names the operator grants them under."""
-
-    data: bool = False
-    artifacts: bool = False
-    folders: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PluginManifest:
+class PluginManifest(Requirements):
     """What a plugin says about itself.
 
     `name` is lower case, of letters, digits and dashes; `version` is the plugin's own, as in
     semantic versioning. `payload_encodings` are the forms of a payload that a component reads, as
     `bytes` always is. `stateful` says that its calls depend on earlier ones, so that they must all
     go to one instance; unless set, it is true for vector memory backends alone.
-    `fresh_instances` says that no instance may serve a second call. `http`, `secrets` and `files`
-    are what it wants to reach; it gets what the operator grants of that. With `config`, the config
-    has these fields and no others.
+    `fresh_instances` says that no instance may serve a second call. With `config`, the config has
+    these fields and no others. What it wants to reach is in the fields of `Requirements`: it gets
+    what the operator grants of that.
     """
 
     name: str
@@ -113,10 +62,7 @@ class PluginManifest:
     stateful: bool | None = None
     fresh_instances: bool = False
     limits: ManifestLimits = field(default_factory=ManifestLimits)
-    http: tuple[HttpRequirement, ...] = ()
-    secrets: Mapping[str, SecretRequirement] = field(default_factory=dict)
     config: Mapping[str, ConfigField] | None = None
-    files: FilesRequirement = field(default_factory=FilesRequirement)
 
     @property
     def keeps_state(self) -> bool:
@@ -126,8 +72,6 @@ class PluginManifest:
         return self.stateful
 
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 # The pattern of https://semver.org, version 2.0.0
 _VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
@@ -168,7 +112,7 @@ def _as_document(manifest: PluginManifest | Mapping[str, Any]) -> dict[str, Any]
 
 def _problems(manifest: PluginManifest) -> list[Problem]:
     found: list[Problem] = []
-    if not _NAME.fullmatch(manifest.name) or len(manifest.name) > 64:
+    if not is_name(manifest.name):
         found.append(
             Problem(
                 "name",
@@ -195,68 +139,16 @@ def _problems(manifest: PluginManifest) -> list[Problem]:
             found.append(Problem(f"limits.{name}", f"expected {least} or more, got {value}"))
     if manifest.fresh_instances and manifest.keeps_state:
         found.append(Problem("fresh_instances", "a stateful plugin keeps its instance"))
-    return [*found, *_problems_of_reach(manifest)]
+    return [*found, *manifest.requirement_problems(), *_problems_of_config(manifest)]
 
 
-def _problems_of_reach(manifest: PluginManifest) -> Iterator[Problem]:
-    for i, asked in enumerate(manifest.http):
-        yield from _problems_of_urls(f"http[{i}].url", [asked.url])
-        for j, method in enumerate(asked.methods):
-            if method not in METHODS:
-                words = f"expected one of {', '.join(METHODS)}, got {quoted(method)}"
-                yield Problem(f"http[{i}].methods[{j}]", words)
+def _problems_of_config(manifest: PluginManifest) -> Iterator[Problem]:
     config = manifest.config or {}
-    for name, secret in manifest.secrets.items():
-        path = f"secrets.{shown_key(name)}"
-        yield from _problems_of_name(path, name)
-        yield from _problems_of_urls(f"{path}.urls", secret.urls)
-        yield from _problems_of_places(path, secret)
-        if not secret.urls:
-            yield Problem(f"{path}.urls", "expected an origin or more: what it is for")
-        if name in config and config[name].secret:
-            yield Problem(f"config.{shown_key(name)}", f"there is a secret of this name: [{path}]")
-    for name, one in config.items():
-        path = f"config.{shown_key(name)}"
-        yield from _problems_of_name(path, name)
-        yield from _problems_of_urls(f"{path}.urls", one.urls)
-        yield from _problems_of_places(path, one)
-        if not one.secret and (one.headers or one.query or one.json):
-            yield Problem(path, "headers, query and json are for secret fields")
-        if one.secret != bool(one.urls):
-            yield Problem(
-                f"{path}.urls", "a secret field has the origins that it is for; no other has"
-            )
-        if one.secret and one.type != "text":
-            yield Problem(f"{path}.type", "a secret field is of the type 'text'")
-    for i, folder in enumerate(manifest.files.folders):
-        if not _NAME.fullmatch(folder) or len(folder) > 64:
-            yield Problem(
-                f"files.folders[{i}]",
-                f"expected lower-case letters and digits with single dashes, got {quoted(folder)}",
-            )
-
-
-def _problems_of_name(path: str, name: str) -> Iterator[Problem]:
-    if not _IDENTIFIER.fullmatch(name):
-        yield Problem(path, "expected a name of letters, digits, underscores and dashes")
-
-
-def _problems_of_urls(path: str, urls: Iterable[str]) -> Iterator[Problem]:
-    for url in urls:
-        try:
-            OriginPattern.parse(url)
-        except ValueError as error:
-            yield Problem(path, str(error))
-
-
-def _problems_of_places(path: str, secret: SecretRequirement | ConfigField) -> Iterator[Problem]:
-    kinds: tuple[PlaceKind, ...] = ("headers", "query", "json")
-    for kind in kinds:
-        for i, place in enumerate(getattr(secret, kind)):
-            try:
-                check_place(kind, place)
-            except ValueError as error:
-                yield Problem(f"{path}.{kind}[{i}]", str(error))
+    yield from problems_of_table("config", config)
+    for name in config.keys() & manifest.secrets.keys():
+        if config[name].secret:
+            key = shown_key(name)
+            yield Problem(f"config.{key}", f"there is a secret of this name: [secrets.{key}]")
 
 
 def _numbers(manifest: PluginManifest) -> Iterator[tuple[str, int]]:

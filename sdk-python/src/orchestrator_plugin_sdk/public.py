@@ -1,5 +1,9 @@
 """What the package makes public: `orchestrator_plugin_sdk` itself has these names."""
 
+from .capabilities.files import FileInfo, Files, FilesRequirement
+from .capabilities.http import Http, HttpRequest, HttpRequirement, HttpResponse
+from .capabilities.http.event_stream import ServerSentEvent
+from .capabilities.secrets import ConfigField, SecretRequirement
 from .codec import pack, to_document, unpack
 from .context import (
     AbortController,
@@ -19,21 +23,9 @@ from .errors import (
     PluginVersionMismatchError,
     Problem,
 )
-from .event_stream import ServerSentEvent
-from .files import FileInfo, Files
-from .http import Http, HttpRequest, HttpResponse
 from .json_text import read_json
 from .log import LogEvent, LogLevel, MemoryLogger, NullLogger, PluginLogger, StandardLogger
-from .manifest import (
-    ConfigField,
-    FilesRequirement,
-    HttpRequirement,
-    ManifestLimits,
-    PluginManifest,
-    SecretRequirement,
-    check_version,
-    validate_manifest,
-)
+from .manifest import ManifestLimits, PluginManifest, check_version, validate_manifest
 from .naming import PluginType
 from .native import (
     SafeLoadResult,

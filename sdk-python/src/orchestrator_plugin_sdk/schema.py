@@ -263,7 +263,7 @@ def _record(wanted: Any) -> _Decode:
             if key in hints:
                 made[key] = decoder(hints[key])(item, _join(path, key), problems)
             else:
-                known = ", ".join(hints)
+                known = ", ".join(sorted(hints, key=lambda name: name not in required))
                 problems.append(Problem(_join(path, str(key)), f"unknown key; known are {known}"))
         for name in sorted(required - made.keys()):
             problems.append(Problem(_join(path, name), "missing"))

@@ -20,19 +20,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.capabilities.files import (
-    DataFolders,
-    OpenFiles,
-    PluginFiles,
-    Removals,
-    owner_of,
-    removals,
-)
+from orchestrator_plugin_host.capabilities.files import removals
+from orchestrator_plugin_host.capabilities.files.data import DataFolders
+from orchestrator_plugin_host.capabilities.files.owners import owner_of
 from orchestrator_plugin_host.capabilities.files.paths import MAX_DEPTH, PluginPath
+from orchestrator_plugin_host.capabilities.files.plugin import OpenFiles, PluginFiles
+from orchestrator_plugin_host.capabilities.files.removals import Removals
 from orchestrator_plugin_host.errors import FilesError
 from orchestrator_plugin_host.policy import FilesGrant, FolderQuota
 from orchestrator_plugin_sdk import ErrorKind, FilesRequirement, PluginCallError
-from orchestrator_plugin_sdk.files import FileInfo
+from orchestrator_plugin_sdk.capabilities.files import FileInfo
 from support.texts import WITH_HALVES, hidden_in
 
 ASKED = FilesRequirement(data=True, artifacts=True, folders=("docs",))
@@ -917,7 +914,8 @@ def test_closing_does_not_wait_for_many_files() -> None:
     """And the interpreter does not end before they are removed."""
     program = """
 import os, sys, threading
-from orchestrator_plugin_host.capabilities.files import Removals, removals
+from orchestrator_plugin_host.capabilities.files import removals
+from orchestrator_plugin_host.capabilities.files.removals import Removals
 removals._MOMENT_SECONDS = 0.01
 go_on = threading.Event()
 def remove():
@@ -950,7 +948,7 @@ def test_loads_of_one_host_share_a_folder(place: Place) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from orchestrator_plugin_host.capabilities.files import DataFolders
+from orchestrator_plugin_host.capabilities.files.data import DataFolders
 tree = DataFolders(Path(sys.argv[1])).taken("p", sys.argv[2])
 print("taken", flush=True)
 sys.stdin.read()

@@ -30,7 +30,7 @@ from orchestrator_plugin_sdk import (
     PluginContext,
     PluginExport,
 )
-from orchestrator_plugin_sdk.http import HttpRequest
+from orchestrator_plugin_sdk.capabilities.http import HttpRequest
 from sdk.plugins import SmallProvider
 from support.heartbeat import MAX_GAP_SECONDS, undisturbed
 from support.servers import Exchange, Server

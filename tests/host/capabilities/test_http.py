@@ -28,6 +28,7 @@ from orchestrator_plugin_host import (
 )
 from orchestrator_plugin_host.capabilities.http.connections import MAX_KEPT, Connections
 from orchestrator_plugin_host.capabilities.http.decoding import DecodingError, decoder
+from orchestrator_plugin_host.capabilities.http.grant import HttpGrant
 from orchestrator_plugin_host.capabilities.http.messages import WireRequest
 from orchestrator_plugin_host.capabilities.http.rules import DeniedError, HttpRules
 from orchestrator_plugin_host.capabilities.http.targets import (
@@ -48,7 +49,6 @@ from orchestrator_plugin_sdk import (
 )
 from orchestrator_plugin_sdk.origins import Origin
 from sdk.plugins import SmallProvider
-from support.guests import manifest_of
 from support.servers import Exchange, Server, serving
 
 from .conftest import METHODS, Fetching, Names, fetch, manifest
@@ -90,7 +90,7 @@ def test_a_request_is_what_is_asked_for_and_granted(case: Any) -> None:
         with pytest.raises(ValueError, match="ends in a number"):
             Policy(http=[{"url": asked}])
         return
-    rules = HttpRules(manifest_of(http=(HttpRequirement(asked),)), Policy(http=[{"url": granted}]))
+    rules = HttpRules("p", [HttpRequirement(asked)], [HttpGrant(url=granted)])
     if lacking is None:
         rules.check(method, Origin(*origin))
         return
@@ -100,7 +100,7 @@ def test_a_request_is_what_is_asked_for_and_granted(case: Any) -> None:
 
 
 def test_nothing_is_granted_by_default() -> None:
-    rules = HttpRules(manifest_of(http=(HttpRequirement("https://*:*"),)), Policy())
+    rules = HttpRules("p", [HttpRequirement("https://*:*")], [])
     with pytest.raises(DeniedError, match="the policy does not grant it"):
         rules.check("GET", Origin("https", "a.com", 443))
 
@@ -110,10 +110,7 @@ NAMES_ = st.from_regex(r"[a-z]{1,5}(\.[a-z]{1,5}){1,3}", fullmatch=True)
 
 @given(NAMES_, NAMES_)
 def test_a_wildcard_stops_at_a_label(suffix: str, host: str) -> None:
-    rules = HttpRules(
-        manifest_of(http=(HttpRequirement(f"https://*.{suffix}"),)),
-        Policy(http=[{"url": "https://*"}]),
-    )
+    rules = HttpRules("p", [HttpRequirement(f"https://*.{suffix}")], [HttpGrant(url="https://*")])
     origin = Origin("https", host, 443)
     labels, ending = host.split("."), suffix.split(".")
     if len(labels) > len(ending) and labels[-len(ending) :] == ending:
@@ -663,9 +660,9 @@ async def test_what_cannot_be_audited_leaves_no_connection(
     with pytest.raises(AuditError):
         await fetch(plugin, f"{server.origin}/")
     monkeypatch.undo()
-    assert len(reach.http.connections._idle) == 1  # it was read to its end
+    assert len(reach.of("http").connections._idle) == 1  # it was read to its end
     assert len(await fetch(plugin, f"{server.origin}/")) == 1_000_000
-    assert len(reach.http.connections._idle) == 1
+    assert len(reach.of("http").connections._idle) == 1
 
 
 async def test_what_is_kept_is_bounded_and_closed(server: Server, anyio_backend: str) -> None:

@@ -43,7 +43,7 @@ async def test_a_call_that_reaches_nothing_makes_nothing(host: PluginHost) -> No
     plugin._reach.open = opened  # type: ignore[method-assign]
     await plugin.generate({"messages": []})
     (one,) = reached
-    assert one._files is None or one._files._artifacts is None
+    assert one.of("files")._files._artifacts is None
 
 
 @pytest.mark.anyio
@@ -55,4 +55,4 @@ async def test_certificates_are_read_for_the_first_request_that_needs_them(
     policy = Policy(http=[{"url": server.origin, "methods": METHODS}])
     plugin = await host.load(export, policy=policy, expect=LoadedProvider)
     assert await fetch(plugin, server.origin) == "hello"
-    assert host._loading._reach._tls is None
+    assert host._loading._reach._made["http"]._tls is None

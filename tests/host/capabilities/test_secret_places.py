@@ -11,8 +11,8 @@ import pytest
 from orchestrator_plugin_host import LoadedProvider, PluginHost, Policy
 from orchestrator_plugin_host.policy import SecretGrant
 from orchestrator_plugin_sdk import ErrorKind, PluginCallError, PluginExport, SecretRequirement
-from orchestrator_plugin_sdk.manifest import ConfigField, validate_manifest
-from orchestrator_plugin_sdk.secret_places import SECRET_HEADERS
+from orchestrator_plugin_sdk.capabilities.secrets import SECRET_HEADERS, ConfigField
+from orchestrator_plugin_sdk.manifest import validate_manifest
 from pydantic import ValidationError
 from support.servers import Server
 

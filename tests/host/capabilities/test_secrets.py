@@ -54,7 +54,7 @@ def bound(urls: tuple[str, ...] = ("https://api.test",), value: str = ASCII) -> 
     declared = replace(
         manifest(), secrets={}, config={"api_key": ConfigField("text", secret=True, urls=urls)}
     )
-    return bind(declared, Policy(), {"api_key": value})[0]
+    return bind(declared, {}, {"api_key": value})[0]
 
 
 # --- binding ------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def test_a_secret_is_read_from_where_the_policy_says(
     urls = ("https://api.test",)
     declared = declaring(one=SecretRequirement(urls), two=SecretRequirement(urls))
     policy = Policy(secrets={"one": {"env": "ONE"}, "two": {"file": tmp_path / "two"}})
-    secrets, config = bind(declared, policy, {"a": 1})
+    secrets, config = bind(declared, policy.secrets, {"a": 1})
     assert config == {"a": 1}
     for name, value in (("one", "value-of-one"), ("two", "value-of-two")):
         assert secrets.into_text(f"<{secrets.references[name]}>") == f"<{value}>"
@@ -93,11 +93,11 @@ def test_a_secret_is_read_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> N
     try:
         declared = declaring(one=SecretRequirement(("https://api.test",)))
         policy = Policy(secrets={"one": {"keyring": ["llm", "me"]}})
-        secrets, _ = bind(declared, policy, {})
+        secrets, _ = bind(declared, policy.secrets, {})
         assert secrets.into_text(secrets.references["one"]) == "kept-by-the-ring"
         other = Policy(secrets={"one": {"keyring": ["llm", "you"]}})
         with pytest.raises(SecretError, match="the keyring has none for service 'llm', user 'you'"):
-            bind(declared, other, {})
+            bind(declared, other.secrets, {})
     finally:
         keyring.set_keyring(before)
 
@@ -125,7 +125,7 @@ def test_what_is_not_bound_is_explained(case: str, monkeypatch: pytest.MonkeyPat
     declared = declaring(one=SecretRequirement(("https://api.test",)))
     policy = Policy(secrets={"one": grant} if grant else {})
     with pytest.raises(kind, match=said) as caught:
-        bind(declared, policy, {})
+        bind(declared, policy.secrets, {})
     assert "12345" not in str(caught.value)
     assert "second" not in str(caught.value)
 
@@ -157,13 +157,13 @@ async def test_of_a_value_that_is_refused_nothing_is_in_the_frames_of_the_error(
 
 def test_a_secret_for_hosts_without_names_needs_the_operator_to_name_some() -> None:
     for url in ("https://*", "https://*.com", "https://*.api.test:*"):
-        with pytest.raises(PluginRefusedError, match="hosts that it does not name: name them"):
+        with pytest.raises(PluginRefusedError, match="does not name: add to the policy"):
             bound((url,))
 
 
 def test_what_is_optional_may_be_missing() -> None:
     declared = declaring(one=SecretRequirement(("https://api.test",), required=False))
-    assert bind(declared, Policy(), {})[0].references == {}
+    assert bind(declared, {}, {})[0].references == {}
 
 
 @pytest.mark.anyio

@@ -21,7 +21,7 @@ from orchestrator_plugin_host import (
 from orchestrator_plugin_host.capabilities.observing import Observations
 from orchestrator_plugin_host.capabilities.secrets.stand_ins import bind_observed
 from orchestrator_plugin_sdk import PluginCallError, PluginExport, SecretRequirement
-from orchestrator_plugin_sdk.manifest import ConfigField
+from orchestrator_plugin_sdk.capabilities.secrets import ConfigField
 from orchestrator_plugin_sdk.origins import Origin, OriginPattern
 from support.servers import Server, serving
 
@@ -64,7 +64,7 @@ def test_a_value_goes_only_where_the_policy_itself_says(
             declared = replace(declared, secrets={"key": SecretRequirement(tuple(asked))})
         seen = Observations()
         policy = Policy(secrets={"key": grant} if grant else {})
-        secrets, given = bind_observed(seen, declared, policy, config)
+        secrets, given = bind_observed(seen, declared, policy.secrets, config)
         assert given.keys() == config.keys()
         assert given["other"] == 1
         reference = secrets.references["key"]
@@ -84,7 +84,7 @@ def test_a_value_goes_only_where_the_policy_itself_says(
 def test_a_field_of_the_config_that_is_called_as_a_secret_is_another_thing() -> None:
     asked = {"key": SecretRequirement(("https://a.example",))}
     declared = replace(manifest(), secrets=asked, config={"key": ConfigField("integer")})
-    secrets, given = bind_observed(Observations(), declared, Policy(), {"key": 5})
+    secrets, given = bind_observed(Observations(), declared, {}, {"key": 5})
     assert given == {"key": 5}
     assert secrets.references.keys() == {"key"}
 

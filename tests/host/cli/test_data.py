@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from orchestrator_plugin_host.capabilities.files import DataFolders, data_folders, owner_of
+from orchestrator_plugin_host.capabilities.files.data import DataFolders, data_folders
+from orchestrator_plugin_host.capabilities.files.owners import owner_of
 
 from .conftest import Command
 

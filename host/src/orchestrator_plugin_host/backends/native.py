@@ -20,11 +20,10 @@ from typing import Any
 
 import anyio
 from orchestrator_plugin_sdk.answers import outgoing
+from orchestrator_plugin_sdk.capabilities.registry import REACHED_BY_ACCESS
 from orchestrator_plugin_sdk.context import AbortSignal, NativeServices, PluginContext
 from orchestrator_plugin_sdk.contract import INIT, SHUTDOWN, Operation
 from orchestrator_plugin_sdk.errors import DocumentError, PluginCallError
-from orchestrator_plugin_sdk.files import Files
-from orchestrator_plugin_sdk.http import Http
 from orchestrator_plugin_sdk.native import create_plugin
 from orchestrator_plugin_sdk.plugin import Plugin, PluginExport
 
@@ -205,10 +204,9 @@ class NativeBackend(Backend):
             context = call.context.with_(
                 logger=CallLogger(call),
                 secrets=call.reach.secrets,
+                **{name: made(call.reach.of(name)) for name, made in REACHED_BY_ACCESS.items()},
                 deadline_ms=call.deadline_ms_left(),
                 services=_AnyioServices(call),
-                http=Http(call.reach.http),
-                files=Files(call.reach.files),
             )
             passed.insert(operation.context_position, context)
         return passed

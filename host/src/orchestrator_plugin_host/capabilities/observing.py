@@ -32,8 +32,8 @@ class Observations:
         self.origins: dict[Origin, ObservedOrigin] = {}
         self.secrets: dict[str, set[Origin]] = {}
         self.places: dict[str, set[tuple[str, str]]] = {}
-        self.roots: set[str] = set()
         self.stand_ins: set[str] = set()
+        self._used: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
     def note(
@@ -54,10 +54,15 @@ class Observations:
                 self.secrets.setdefault(name, set()).add(origin)
                 self.places.setdefault(name, set()).add(place)
 
-    def note_root(self, root: str) -> None:
-        """Files that are used: `data`, `artifacts`, or `folders/NAME`."""
+    def note_used(self, capability: str, what: str) -> None:
+        """Something of a capability that is used: of files, a root or `folders/NAME`."""
         with self._lock:
-            self.roots.add(root)
+            self._used.setdefault(capability, set()).add(what)
+
+    def used(self, capability: str) -> Collection[str]:
+        """What was noted of a capability."""
+        with self._lock:
+            return frozenset(self._used.get(capability, ()))
 
     def note_stand_ins(self, names: Iterable[str]) -> None:
         """Secrets of which a plugin has references to stand-ins, not to their values."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..admission import AdmittedPlugin
     from ..backends.base import Backend, Isolation
-    from ..capabilities.reach import PluginReach
+    from ..reaching.plugin import PluginReach
     from ..settings import Tier
 
 T = TypeVar("T")

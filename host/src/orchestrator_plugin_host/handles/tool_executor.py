@@ -151,7 +151,8 @@ async def _on_host(result: ToolRunResult, policy: ToolPolicy, call: Call) -> Too
         if not paths:
             return []
         try:
-            return await call.reach.files.host_paths(paths)
+            found: Sequence[tuple[Path, int]] = await call.reach.of("files").host_paths(paths)
+            return found
         except PluginCallError as error:
             raise PluginOutputError(
                 f"plugin {call.plugin!r} returned {what} from execute that is not a file of this "

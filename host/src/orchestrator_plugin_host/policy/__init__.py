@@ -1,7 +1,9 @@
 """What the operator lets plugins reach, besides the host's own interfaces."""
 
+from ..capabilities.files.grant import FilesGrant, FolderQuota
+from ..capabilities.http.grant import HttpGrant
+from ..capabilities.secrets.grant import SecretGrant
 from .file import read_policy
-from .grants import FilesGrant, FolderQuota, HttpGrant, SecretGrant, usual_variable
 from .model import Policy, PolicyFile, read_digest
 from .wasi import WASI_INTERFACES, WasiLevel
 
@@ -16,5 +18,4 @@ __all__ = [
     "WasiLevel",
     "read_digest",
     "read_policy",
-    "usual_variable",
 ]

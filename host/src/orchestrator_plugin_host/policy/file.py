@@ -1,12 +1,11 @@
 """Policy files: TOML, read strictly, with paths that are relative to their folder."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from ..errors import PolicyError
-from .model import Policy, PolicyFile
+from .model import PolicyFile
 
 
 def read_policy(path: Path | str) -> PolicyFile:
@@ -34,21 +33,5 @@ def read_policy(path: Path | str) -> PolicyFile:
 
 
 def _relative_to(folder: Path, read: PolicyFile) -> PolicyFile:
-    def resolved(policy: Policy) -> Policy:
-        changed: dict[str, Any] = {
-            "secrets": {
-                name: one
-                if one.file is None
-                else one.model_copy(update={"file": folder / one.file})
-                for name, one in policy.secrets.items()
-            },
-            "files": policy.files.model_copy(
-                update={
-                    "folders": {name: folder / one for name, one in policy.files.folders.items()}
-                }
-            ),
-        }
-        return policy.model_copy(update=changed)
-
-    plugins = {name: resolved(one) for name, one in read.plugins.items()}
-    return PolicyFile(default=resolved(read.default), plugins=plugins)
+    plugins = {name: one.relative_to(folder) for name, one in read.plugins.items()}
+    return PolicyFile(default=read.default.relative_to(folder), plugins=plugins)

@@ -6,8 +6,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from ..capabilities.registry import Grants
 from ..limits import Limits
-from .grants import FilesGrant, HttpGrant, SecretGrant
 from .wasi import WASI_INTERFACES, WASI_NAME, WasiLevel
 
 _PLUGIN_NAME: Final = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
@@ -25,10 +25,8 @@ Digest = Annotated[str, AfterValidator(read_digest)]
 """A SHA-256, with or without `sha256:` before it."""
 
 
-class Policy(BaseModel):
-    """What the operator grants to plugins. The default grants nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+class Policy(Grants):
+    """What the operator grants to plugins: `Grants`, and what else holds for them."""
 
     wasi: WasiLevel = "none"
     """WASI 0.2 interfaces that a component may import.
@@ -37,12 +35,6 @@ class Policy(BaseModel):
     and no arguments; `core+filesystem` adds the interfaces of files, with no folder granted. A
     guest can block in WASI, where fuel and epochs do not reach it: prefer the `process` tier.
     """
-    http: tuple[HttpGrant, ...] = ()
-    """Requests that may be made."""
-    secrets: Mapping[str, SecretGrant] = Field(default_factory=dict)
-    """Secrets, by the names that the manifest declares."""
-    files: FilesGrant = Field(default_factory=FilesGrant)
-    """Files that there are."""
     digest: Digest | None = None
     """The SHA-256 of the component that this is for, in hexadecimal: another is refused."""
     limits: Limits | None = None
@@ -50,14 +42,8 @@ class Policy(BaseModel):
 
     @property
     def grants(self) -> tuple[str, ...]:
-        """The kinds of things that it grants, of `http`, `secrets`, `files` and `wasi`."""
-        granted = {
-            "http": bool(self.http),
-            "secrets": bool(self.secrets),
-            "files": self.files != FilesGrant(),
-            "wasi": self.wasi != "none",
-        }
-        return tuple(name for name, is_granted in granted.items() if is_granted)
+        """The kinds of things that it grants: names of capabilities, and `wasi`."""
+        return (*self.granted(), *(() if self.wasi == "none" else ("wasi",)))
 
     def of(self, plugin: str) -> Self:
         """The policy of a plugin: this one."""

@@ -8,32 +8,29 @@ run to its end inside the call that made it, and the only thing it can wait for 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from importlib import import_module
+from typing import Any, Final, TypeVar, cast
 
 from componentize_py_types import Err
 from wit_world.imports import abort as host_abort
 from wit_world.imports import clock as host_clock
-from wit_world.imports import files as host_files
-from wit_world.imports import http as host_http
 from wit_world.imports import log as host_log
 from wit_world.imports import types as wit
 
 from .. import public  # noqa: F401  # what a plugin may name later is there when it is built
 from ..answers import outgoing
-from ..codec import pack, to_document
+from ..capabilities.registry import REACHED_BY_ACCESS
 from ..context import AbortSignal, CallContext, PluginContext
 from ..contract import KINDS, STREAM, Operation
 from ..errors import DocumentError, ErrorKind, PluginCallError
-from ..files import FileInfo, Files
-from ..http import Http, HttpHead, HttpRequest
 from ..log import LogEvent, LogLevel, PluginLogger, log_document
 from ..naming import PluginType
 from ..plugin import Plugin
 from ..schema import from_document
 from . import _environment
-from ._payloads import asked, bytes_of, document_of, map_of, to_payload
+from ._payloads import map_of, to_payload
 from ._warming import warm
 
 with suppress(ImportError):  # only worlds that export a resource have it
@@ -41,6 +38,12 @@ with suppress(ImportError):  # only worlds that export a resource have it
     import wit_world.exports  # noqa: F401
 
 T = TypeVar("T")
+
+_REACHED: Final = {
+    name: made(import_module(f"...capabilities.{name}.guest", __name__).ACCESS)
+    for name, made in REACHED_BY_ACCESS.items()
+}
+"""What each context has: there is one host."""
 
 
 class _HostLogger(PluginLogger):
@@ -75,53 +78,6 @@ class _HostServices:
 
     def random_bytes(self, length: int) -> bytes:
         return _environment.random_bytes(length)
-
-
-class _HostHttp:
-    async def send(self, request: HttpRequest) -> HttpHead:
-        document = pack(to_document(request))
-        head: HttpHead = document_of(asked(host_http.send, to_payload(document)), HttpHead)
-        return head
-
-    async def read(self, response: int, most: int) -> bytes | None:
-        piece = asked(host_http.read, response, most)
-        return None if piece is None else bytes_of(piece)
-
-    async def close(self, response: int) -> None:
-        host_http.close(response)
-
-
-class _HostFiles:
-    async def read(self, path: str, offset: int, length: int) -> bytes:
-        return bytes_of(asked(host_files.read, path, offset, length))
-
-    async def write(self, path: str, offset: int, data: bytes) -> None:
-        asked(host_files.write, path, offset, to_payload(data))
-
-    async def resize(self, path: str, size: int) -> None:
-        asked(host_files.resize, path, size)
-
-    async def sync(self, path: str) -> None:
-        asked(host_files.sync, path)
-
-    async def stat(self, path: str) -> FileInfo:
-        info: FileInfo = document_of(asked(host_files.stat, path), FileInfo)
-        return info
-
-    async def list_folder(self, path: str) -> Sequence[FileInfo]:
-        listed: Sequence[FileInfo] = document_of(
-            asked(host_files.list_folder, path), tuple[FileInfo, ...]
-        )
-        return listed
-
-    async def make_folder(self, path: str) -> None:
-        asked(host_files.make_folder, path)
-
-    async def remove(self, path: str) -> None:
-        asked(host_files.remove, path)
-
-    async def rename(self, source: str, target: str) -> None:
-        asked(host_files.rename, source, target)
 
 
 def _to_err(error: BaseException) -> Err[Any]:
@@ -201,9 +157,8 @@ class _Guest:
             abort_signal=_HostAbortSignal(),
             deadline_ms=context.deadline_ms,
             services=_HostServices(),
-            http=Http(_HostHttp()),
-            files=Files(_HostFiles()),
             secrets=context.secrets,
+            **_REACHED,
         )
 
 

@@ -16,8 +16,8 @@ from typing import Any, Final, NoReturn
 
 from wit_world.imports import files as host_files
 
+from ..capabilities.files import FileInfo
 from ..errors import ErrorKind, PluginCallError
-from ..files import FileInfo
 from ._payloads import asked, document_of
 
 ROOTS: Final = ("data", "artifacts", "folders")

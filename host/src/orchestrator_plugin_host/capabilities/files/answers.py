@@ -12,33 +12,34 @@ from ...payloads import received, sent
 if TYPE_CHECKING:
     from ...calls import Call
     from ...payload_text import Payload
-    from ...reach import Answer
+    from ..capability import Answer
+    from .awaited import AwaitedFiles
 
 
-async def _read(call: Call, path: str, offset: int, length: int) -> Payload:
-    data = await call.reach.files.read(path, offset, length)
+async def _read(call: Call, files: AwaitedFiles, path: str, offset: int, length: int) -> Payload:
+    data = await files.read(path, offset, length)
     return await sent(data, call.reach.payload_encodings)
 
 
-async def _write(call: Call, path: str, offset: int, data: Payload) -> None:
-    await call.reach.files.write(path, offset, await received(data, call.limits.document_out_bytes))
+async def _write(call: Call, files: AwaitedFiles, path: str, offset: int, data: Payload) -> None:
+    await files.write(path, offset, await received(data, call.limits.document_out_bytes))
 
 
-async def _stat(call: Call, path: str) -> Payload:
-    document = pack(to_document(await call.reach.files.stat(path)))
+async def _stat(call: Call, files: AwaitedFiles, path: str) -> Payload:
+    document = pack(to_document(await files.stat(path)))
     return await sent(document, call.reach.payload_encodings)
 
 
-async def _list_folder(call: Call, path: str) -> Payload:
-    document = await call.reach.files.list_document(path)
+async def _list_folder(call: Call, files: AwaitedFiles, path: str) -> Payload:
+    document = await files.list_document(path)
     return await sent(document, call.reach.payload_encodings)
 
 
 def _as_passed(function: str) -> Answer:
-    """A function of `CallFiles` that takes what the guest passes, and returns nothing."""
+    """A function of `AwaitedFiles` that takes what the guest passes, and returns nothing."""
 
-    async def answer(call: Call, *values: Any) -> None:
-        await getattr(call.reach.files, function)(*values)
+    async def answer(call: Call, files: AwaitedFiles, *values: Any) -> None:
+        await getattr(files, function)(*values)
 
     return answer
 

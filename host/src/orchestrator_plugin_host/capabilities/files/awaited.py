@@ -4,12 +4,12 @@ keeps neither the event loop nor another plugin, and a cancelled call does not w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from orchestrator_plugin_sdk.capabilities.files import FileInfo
 from orchestrator_plugin_sdk.codec import pack
-from orchestrator_plugin_sdk.files import FileInfo
 
 from .plugin import OpenFiles
 from .tree import GoOn
@@ -23,6 +23,20 @@ class AwaitedFiles:
     def __init__(self, files: OpenFiles) -> None:
         self._files = files
         self._run = files.workers.run
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """As `OfCall` says."""
+        return self._files.totals
+
+    def end_at_once(self, *, failed: bool) -> bool:
+        """As `OfCall` says. What a call that failed has left, nobody knows of."""
+        self._files.close(keep=not failed)
+        return True
+
+    async def end(self, *, failed: bool) -> None:
+        """As `OfCall` says."""
+        self.end_at_once(failed=failed)
 
     async def read(self, path: str, offset: int, length: int) -> bytes:
         """As `FileAccess` says, as do all the others. At most 1 MiB."""
@@ -54,7 +68,7 @@ class AwaitedFiles:
         return await self._run(lambda go_on: _document(self._files.list_folder(path, go_on)))
 
     async def host_paths(self, paths: Sequence[str]) -> Sequence[tuple[Path, int]]:
-        """As `reach.CallFiles` says."""
+        """Where artifacts are on the host, and their sizes in bytes. Raises `PluginCallError`."""
         return await self._run(partial(self._host_paths, paths))
 
     def _host_paths(self, paths: Sequence[str], go_on: GoOn) -> Sequence[tuple[Path, int]]:

@@ -9,16 +9,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from orchestrator_plugin_sdk.capabilities.files import FileInfo, FilesRequirement
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
-from orchestrator_plugin_sdk.files import FileInfo
-from orchestrator_plugin_sdk.manifest import FilesRequirement
 
 from ...errors import FilesError
-from ...policy import FilesGrant
 from ..workers import Workers
 from .artifacts import Artifacts, PluginArtifacts
 from .data import DataFolders
 from .denials import denial
+from .grant import FilesGrant
 from .paths import PluginPath, Root, refused
 from .quota import Quota, Total
 from .removals import Removals
@@ -111,7 +110,7 @@ def _opened(plugin: str, name: str, folder: Path) -> Tree:
 
 
 class OpenFiles:
-    """The files of one call: `CallFiles` of `reach`. Thread-safe. What takes long asks `go_on`
+    """The files of one call. Thread-safe. What takes long asks `go_on`
     between its pieces."""
 
     __slots__ = (

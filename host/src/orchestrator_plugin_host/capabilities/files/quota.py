@@ -10,7 +10,8 @@ from typing import Final
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
-from ...policy import FolderQuota
+from ..remedies import add_to_policy, table
+from .grant import FolderQuota
 
 
 @dataclass(slots=True)
@@ -56,8 +57,8 @@ class Quota:
                     ErrorKind.PERMISSION_DENIED,
                     f"plugin {self.plugin!r} may have {most:,} {what} in {_WHERE[self.key]}, has "
                     f"{now:,}, and wanted {more:,} more; nothing was written. "
-                    f"{_REMEDIES[self.key]}, or raise it in the policy:\n"
-                    f"  [plugins.{self.plugin}.files]\n  {self.key} = {{ {unit} = … }}",
+                    f"{_REMEDIES[self.key]}, or raise it: "
+                    + add_to_policy(table(self.plugin, "files"), f"{self.key} = {{ {unit} = … }}"),
                 )
 
 

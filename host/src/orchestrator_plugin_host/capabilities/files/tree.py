@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from orchestrator_plugin_sdk.capabilities.files import FileInfo
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
-from orchestrator_plugin_sdk.files import FileInfo
 
 from .paths import PluginPath, fault_of, refused
 

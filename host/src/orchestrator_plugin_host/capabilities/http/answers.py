@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from orchestrator_plugin_sdk.capabilities.http import HttpRequest
 from orchestrator_plugin_sdk.codec import pack, to_document
-from orchestrator_plugin_sdk.http import HttpRequest
 
 from ...documents import unpack_pieces, validate
 from ...payloads import received, sent
@@ -15,28 +15,29 @@ from ...pieces import in_turns
 if TYPE_CHECKING:
     from ...calls import Call
     from ...payload_text import Payload
-    from ...reach import Answer
+    from ..capability import Answer
+    from .call import OpenHttp
 
 
-async def _send(call: Call, payload: Payload) -> Payload:
+async def _send(call: Call, http: OpenHttp, payload: Payload) -> Payload:
     limits = call.limits
-    call.reach.http.announce(len(payload[1]) // 2)  # at least
+    http.announce(len(payload[1]) // 2)  # at least
     document = await received(payload, limits.document_out_bytes)
     plain = await in_turns(
         unpack_pieces(document, limits.document_out_bytes, limits.document_values)
     )
     request = validate(HttpRequest, plain, "the request", from_plugin=True)
-    head = await call.reach.http.send(request)
+    head = await http.send(request)
     return await sent(pack(to_document(head)), call.reach.payload_encodings)
 
 
-async def _read(call: Call, response: int, most: int) -> Payload | None:
-    piece = await call.reach.http.read(response, most)
+async def _read(call: Call, http: OpenHttp, response: int, most: int) -> Payload | None:
+    piece = await http.read(response, most)
     return None if piece is None else await sent(piece, call.reach.payload_encodings)
 
 
-async def _close(call: Call, response: int) -> None:
-    await call.reach.http.close(response)
+async def _close(call: Call, http: OpenHttp, response: int) -> None:
+    await http.close(response)
 
 
 ANSWERS: Final[Mapping[str, Answer]] = {"send": _send, "read": _read, "close": _close}

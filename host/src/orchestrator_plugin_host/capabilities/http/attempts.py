@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orchestrator_plugin_sdk.capabilities.http import HttpRequest
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
-from orchestrator_plugin_sdk.http import HttpRequest
 from orchestrator_plugin_sdk.origins import METHODS
 
 from ..secrets.bound import Place, Secrets

@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
+from orchestrator_plugin_sdk.capabilities.http import HttpHead, HttpRequest
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError, PluginError
-from orchestrator_plugin_sdk.http import HttpHead, HttpRequest
 
 from ...calls import Call
 from .attempts import REDIRECTS, asked_target, attempt_of, head_bytes, redirected
@@ -127,13 +127,13 @@ class OpenHttp:
         if opened is not None:
             await opened.close()
 
-    def close_at_once(self) -> bool:
-        """As `close_all`, if no response is open. Whether none was."""
+    def end_at_once(self, *, failed: bool) -> bool:
+        """As `OfCall` says: if no response is open."""
         self._closed = True
         return not self._open
 
-    async def close_all(self) -> None:
-        """Closes every response. There are no more from now on."""
+    async def end(self, *, failed: bool) -> None:
+        """As `OfCall` says: closes every response. There are no more from now on."""
         self._closed = True
         failure: PluginError | None = None
         while self._open:

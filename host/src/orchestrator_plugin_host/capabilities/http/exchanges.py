@@ -7,7 +7,7 @@ checked one. No proxy, cookie, credential or setting of the environment has a pa
 from __future__ import annotations
 
 import time
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
@@ -49,9 +49,13 @@ class Exchanges:
         """What the audit is told of a request, whatever becomes of it."""
         return {"method": method, "origin": str(target.origin)}
 
+    def _audited(self, facts: Mapping[str, Any], *, denied: str | None = None) -> None:
+        shown = {name: value for name, value in facts.items() if name != "started"}
+        self._plugin.audit.reached(self._call, "http", shown, denied=denied)
+
     def denied(self, method: str, target: Target, denied: DeniedError) -> PluginCallError:
         """Tells the audit that a request was denied; the error that tells the plugin."""
-        self._plugin.audit.http(self._call, self.facts(method, target), denied=denied.reason)
+        self._audited(self.facts(method, target), denied=denied.reason)
         return PluginCallError(ErrorKind.PERMISSION_DENIED, str(denied))
 
     def check(self, method: str, target: Target) -> None:
@@ -124,7 +128,7 @@ class Exchanges:
                 pace,
                 until,
                 facts,
-                partial(self._plugin.audit.http, self._call),
+                self._audited,
             )
             wire = None  # the response's
         except DecodingError as error:
@@ -148,7 +152,7 @@ class Exchanges:
         facts["failed"] = (
             error.message if isinstance(error, PluginCallError) else type(error).__name__
         )
-        self._plugin.audit.http(self._call, facts)
+        self._audited(facts)
 
     # Secrets.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final
 
-from orchestrator_plugin_sdk.secret_places import pointer_to
+from orchestrator_plugin_sdk.capabilities.secrets import pointer_to
 
 BATCH: Final = 256
 """Values that are written at once."""

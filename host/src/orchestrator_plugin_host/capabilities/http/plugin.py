@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
-from orchestrator_plugin_sdk.manifest import PluginManifest
-
-from ...audit import PluginAudit
-from ...policy import Policy
-from ..observing import Observations
+from ...calls import Call
+from ..capability import PluginParts
 from ..pace import Turns
 from ..secrets.bound import Secrets
 from .connections import Connections, Trusted
 from .resolving import Resolver, SystemResolver
 from .rules import HttpRules
+
+if TYPE_CHECKING:
+    from .call import OpenHttp
 
 
 class PluginHttp:
@@ -21,27 +22,29 @@ class PluginHttp:
 
     def __init__(
         self,
-        manifest: PluginManifest,
-        policy: Policy,
-        secrets: Secrets,
-        audit: PluginAudit,
+        parts: PluginParts,
         resolver: Resolver | None,
         trusted: Trusted,
         turns: Turns,
-        observations: Observations | None = None,
     ) -> None:
         """Without a `resolver`, the system finds addresses. `trusted` finds the certificates of
         servers; `turns` are those of the host's event loop."""
-        self.plugin = manifest.name
-        self.rules = HttpRules(manifest, policy, observations)
-        self.secrets = secrets
-        self.audit = audit
+        self.plugin = parts.plugin
+        self.rules = HttpRules(parts.plugin, parts.asked, parts.granted, parts.observations)
+        self.secrets: Secrets = parts.secrets
+        self.audit = parts.audit
         self._system = SystemResolver()
         self.resolver: Resolver = resolver or self._system
         self.connections = Connections(trusted)
         self.turns = turns
         # Of all its calls: a plugin that closes a response of an earlier one closes no other.
         self.numbers = itertools.count(1)
+
+    def open(self, call: Call) -> OpenHttp:
+        """As `OfPlugin` says."""
+        from .call import OpenHttp  # which needs this
+
+        return OpenHttp(self, call)
 
     async def close(self) -> None:
         """Closes the connections, and lets threads end."""

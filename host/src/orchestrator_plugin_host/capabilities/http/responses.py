@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator_plugin_sdk.capabilities.http import HttpHead
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
-from orchestrator_plugin_sdk.http import HttpHead
 
 from ..pace import Pace
 from ..secrets.frames import forget_frames

@@ -10,13 +10,15 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator_plugin_sdk.manifest import PluginManifest
+from orchestrator_plugin_sdk.capabilities.http import HttpRequirement
 from orchestrator_plugin_sdk.origins import METHODS, Origin, OriginPattern, is_address
 
-from ...policy import HttpGrant, Policy
 from ..observing import Observations
+from ..remedies import not_asked, not_granted
 from ..secrets.bound import Place
 from .addresses import Address, Network, is_granted, special
+from .grant import HttpGrant
+from .tables import asking, granting
 
 _OVERRIDES: Final = frozenset(
     ("x-http-method", "x-http-method-override", "x-method-override", "x-original-method")
@@ -58,14 +60,18 @@ class HttpRules:
     """What one plugin may request."""
 
     def __init__(
-        self, manifest: PluginManifest, policy: Policy, observations: Observations | None = None
+        self,
+        plugin: str,
+        asked: Iterable[HttpRequirement],
+        granted: Iterable[HttpGrant],
+        observations: Observations | None = None,
     ) -> None:
         """With `observations`, everything is asked for and granted but special addresses, and is
         noted there."""
-        self._plugin = manifest.name
+        self._plugin = plugin
         self._observations = observations
-        self._asked = [_Asked(OriginPattern.parse(one.url), one.methods) for one in manifest.http]
-        self._granted = [_granted(one) for one in policy.http]
+        self._asked = [_Asked(OriginPattern.parse(one.url), one.methods) for one in asked]
+        self._granted = [_granted(one) for one in granted]
 
     def check(self, method: str, origin: Origin) -> tuple[Network, ...]:
         """The networks of special addresses that the request may go to.
@@ -82,16 +88,14 @@ class HttpRules:
             method,
             origin,
             [(one.pattern, one.methods) for one in self._asked],
-            "the manifest does not ask for it: add to plugin.toml\n"
-            f'  [[http]]\n  url = "{origin}"\n  methods = ["{method}"]',
+            not_asked(asking(str(origin), [method])),
             "manifest",
         )
         self._check(
             method,
             origin,
             [(one.pattern, one.methods) for one in self._granted],
-            "the policy does not grant it: add to the policy\n"
-            f'  [[plugins.{self._plugin}.http]]\n  url = "{origin}"\n  methods = ["{method}"]',
+            not_granted(granting(self._plugin, str(origin), [method])),
             "policy",
         )
         return tuple(

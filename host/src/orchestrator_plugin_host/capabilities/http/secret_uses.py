@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator_plugin_sdk.secret_places import SECRET_HEADERS
+from orchestrator_plugin_sdk.capabilities.secrets import SECRET_HEADERS
 
 from ..secrets.bound import Place, Secrets
 from .attempts import Attempt

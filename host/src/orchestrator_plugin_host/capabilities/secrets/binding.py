@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from orchestrator_plugin_sdk.manifest import ConfigField, PluginManifest, SecretRequirement
+from orchestrator_plugin_sdk.capabilities.secrets import ConfigField, PlaceKind, SecretRequirement
+from orchestrator_plugin_sdk.manifest import PluginManifest
 from orchestrator_plugin_sdk.origins import OriginPattern
-from orchestrator_plugin_sdk.secret_places import PlaceKind
 
 from ...errors import PluginRefusedError, SecretError
 from ...notices import warn
-from ...policy import Policy, SecretGrant, usual_variable
+from ..remedies import add_to_policy
+from ..remedies import table as policy_table
 from .bound import Place, Secret, Secrets
+from .grant import SecretGrant, usual_variable
 from .spellings import LEAST
 
 _MOST: Final = 65_536
@@ -23,7 +25,7 @@ _SHORT: Final = 16
 
 
 def bind(
-    manifest: PluginManifest, policy: Policy, config: Mapping[str, Any]
+    manifest: PluginManifest, granted: Mapping[str, SecretGrant], config: Mapping[str, Any]
 ) -> tuple[Secrets, dict[str, Any]]:
     """Reads the secrets that a manifest declares from where the policy says; gives them, and the
     config with references in its secret fields.
@@ -33,14 +35,17 @@ def bind(
     """
     found: list[Secret] = []
     for name, asked in manifest.secrets.items():
-        grant = policy.secrets.get(name)
+        grant = granted.get(name)
         value = None if grant is None else _read(manifest.name, name, grant)
         if grant is None or value is None:
             if asked.required:
                 raise PluginRefusedError(
                     f"plugin {manifest.name!r} needs the secret {name!r}, which the policy does "
-                    f"not bind: add to the policy\n  [plugins.{manifest.name}.secrets]\n"
-                    f'  {name} = {{ env = "{usual_variable(name)}" }}'
+                    "not bind: "
+                    + add_to_policy(
+                        policy_table(manifest.name, "secrets"),
+                        f'{name} = {{ env = "{usual_variable(name)}" }}',
+                    )
                 )
             continue
         found.append(_secret(manifest.name, "secrets", name, value, asked, grant))
@@ -52,7 +57,7 @@ def bind(
         value = given[name]
         if not isinstance(value, str):
             raise SecretError(f"plugin {manifest.name!r}: config.{name} is a secret: a text")
-        grant = policy.secrets.get(name, SecretGrant())
+        grant = granted.get(name, SecretGrant())
         found.append(_secret(manifest.name, "config", name, value, field_, grant))
     secrets = Secrets(manifest.name, found)
     for name in marked:
@@ -79,8 +84,8 @@ def _secret(
     if wide is not None and not grant.urls:
         raise PluginRefusedError(
             f"plugin {plugin!r} may send the secret {name!r} to {wide} by its manifest, which are "
-            f"hosts that it does not name: name them in the policy\n"
-            f'  [plugins.{plugin}.secrets.{name}]\n  urls = ["https://…"]'
+            "hosts that it does not name: "
+            + add_to_policy(policy_table(plugin, "secrets", name), 'urls = ["https://…"]')
         )
     if len(value) < _SHORT:
         warn(

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from orchestrator_plugin_sdk.capabilities.secrets import SECRET_HEADERS, PlaceKind
 from orchestrator_plugin_sdk.codec import pack
 from orchestrator_plugin_sdk.errors import DocumentError
 from orchestrator_plugin_sdk.origins import Origin, OriginPattern
-from orchestrator_plugin_sdk.secret_places import SECRET_HEADERS, PlaceKind
 
 from .scrubbing import Scrubber
 

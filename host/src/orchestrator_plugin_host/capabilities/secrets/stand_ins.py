@@ -9,18 +9,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from orchestrator_plugin_sdk.manifest import ConfigField, PluginManifest, SecretRequirement
+from orchestrator_plugin_sdk.capabilities.secrets import ConfigField, SecretRequirement
+from orchestrator_plugin_sdk.manifest import PluginManifest
 
-from ...policy import Policy, SecretGrant
 from ..observing import Observations
 from .binding import bind
 from .bound import Secrets
+from .grant import SecretGrant
 
 _ANYWHERE: Final = ("https://*:*", "http://*:*")
 
 
 def bind_observed(
-    seen: Observations, manifest: PluginManifest, policy: Policy, config: Mapping[str, Any]
+    seen: Observations,
+    manifest: PluginManifest,
+    granted: Mapping[str, SecretGrant],
+    config: Mapping[str, Any],
 ) -> tuple[Secrets, dict[str, Any]]:
     """As `bind`, with references to every secret that the manifest declares. What one stands for is
     the secret's value if the policy binds it and names its origins (`urls`), and goes to those
@@ -31,7 +35,7 @@ def bind_observed(
     standing = {
         name
         for name in {*manifest.secrets, *in_config}
-        if not _is_bound(policy.secrets.get(name), has_value=name in in_config)
+        if not _is_bound(granted.get(name), has_value=name in in_config)
     }
     seen.note_stand_ins(standing)
     # A secret field of the config is a secret whose value comes with it.
@@ -42,14 +46,7 @@ def bind_observed(
             secrets={name: one for name, one in manifest.secrets.items() if name not in standing},
             config={**fields, **{name: _field(one) for name, one in asked.items()}},
         ),
-        policy.model_copy(
-            update={
-                "secrets": {
-                    **policy.secrets,
-                    **{name: _grant(one) for name, one in asked.items()},
-                }
-            }
-        ),
+        {**granted, **{name: _grant(one) for name, one in asked.items()}},
         {**config, **{name: f"stand-in-{random_bytes.token_hex(16)}" for name in standing}},
     )
     return secrets, {

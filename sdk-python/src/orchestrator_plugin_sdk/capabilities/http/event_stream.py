@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from .errors import ErrorKind, PluginCallError
+from ...errors import ErrorKind, PluginCallError
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from .errors import ErrorKind, PluginCallError
+from ...errors import ErrorKind, PluginCallError
 
 _PIECE: Final = 1024 * 1024
 

@@ -18,9 +18,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Union
 
-from .errors import ErrorKind, PluginCallError
+from ...errors import ErrorKind, PluginCallError
+from ...json_text import read_json
 from .event_stream import EventDecoder, Flow, LineDecoder, ServerSentEvent
-from .json_text import read_json
 from .retrying import retry_after_ms
 
 _PIECE: Final = 65_536

@@ -1,0 +1,1 @@
+"""What loaded plugins reach: the capabilities, put together by manifest and policy."""
