@@ -23,7 +23,7 @@ from orchestrator_plugin_host import (
     read_policy,
 )
 from orchestrator_plugin_host.capabilities.files.data import DataFolders
-from orchestrator_plugin_host.capabilities.files.owners import owner_of
+from orchestrator_plugin_host.capabilities.owned.owners import owner_of
 from orchestrator_plugin_host.cli import app
 from orchestrator_plugin_sdk import (
     ManifestLimits,

@@ -23,8 +23,8 @@ from orchestrator_plugin_host import (
     read_component,
 )
 from orchestrator_plugin_host.admission import admit_component
-from orchestrator_plugin_host.capabilities.files.data import take_over
-from orchestrator_plugin_host.capabilities.files.owners import NATIVE, owner_of
+from orchestrator_plugin_host.capabilities.owned.folders import take_over
+from orchestrator_plugin_host.capabilities.owned.owners import NATIVE, owner_of
 from orchestrator_plugin_host.notices import LOGGER_NAME
 from orchestrator_plugin_sdk import (
     FilesRequirement,

@@ -156,15 +156,18 @@ CAPABILITIES: dict[str, set[str]] = {
     "observing": set(),
     "pace": set(),
     "workers": set(),
+    "owned": set(),
     "capability": {"observing"},
-    "secrets": {"capability", "grant", "observing", "remedies"},
-    "http": {
-        "capability", "grant", "observing", "pace", "remedies", "secrets", "workers",
-    },
-    "files": {"capability", "grant", "observing", "remedies", "workers"},
-    "registry": {"capability", "files", "grant", "http", "secrets"},
     "__init__": set(),
-}  # fmt: skip
+}
+
+FOLDERS = {path.parent.name for path in HOST.glob("capabilities/*/capability.py")}
+CAPABILITIES |= {
+    name: {"capability", "grant", "observing", "owned", "pace", "remedies", "workers"}
+    for name in FOLDERS
+}
+CAPABILITIES["http"].add("secrets")
+CAPABILITIES["registry"] = {"capability", "grant", *FOLDERS}
 
 # Within the sandbox: the C API first, instances last.
 SANDBOX: dict[str, set[str]] = {

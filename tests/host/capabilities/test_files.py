@@ -22,10 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator_plugin_host.capabilities.files import removals
 from orchestrator_plugin_host.capabilities.files.data import DataFolders
-from orchestrator_plugin_host.capabilities.files.owners import owner_of
 from orchestrator_plugin_host.capabilities.files.paths import MAX_DEPTH, PluginPath
 from orchestrator_plugin_host.capabilities.files.plugin import OpenFiles, PluginFiles
 from orchestrator_plugin_host.capabilities.files.removals import Removals
+from orchestrator_plugin_host.capabilities.owned.owners import owner_of
 from orchestrator_plugin_host.errors import FilesError
 from orchestrator_plugin_host.policy import FilesGrant, FolderQuota
 from orchestrator_plugin_sdk import ErrorKind, FilesRequirement, PluginCallError

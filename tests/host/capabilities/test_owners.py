@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator_plugin_host.capabilities.files.data import DataFolders, data_folders, take_over
-from orchestrator_plugin_host.capabilities.files.owners import owner_of
+from orchestrator_plugin_host.capabilities.files.data import DataFolders
 from orchestrator_plugin_host.capabilities.files.plugin import PluginFiles
 from orchestrator_plugin_host.capabilities.files.removals import Removals
+from orchestrator_plugin_host.capabilities.owned.folders import data_folders, take_over
+from orchestrator_plugin_host.capabilities.owned.owners import owner_of
 from orchestrator_plugin_host.errors import FilesError
 from orchestrator_plugin_host.policy import FilesGrant, FolderQuota
 from orchestrator_plugin_sdk import FilesRequirement, PluginCallError

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from orchestrator_plugin_host.capabilities.files.data import DataFolders, data_folders
-from orchestrator_plugin_host.capabilities.files.owners import owner_of
+from orchestrator_plugin_host.capabilities.files.data import DataFolders
+from orchestrator_plugin_host.capabilities.owned.folders import data_folders
+from orchestrator_plugin_host.capabilities.owned.owners import owner_of
 
 from .conftest import Command
 

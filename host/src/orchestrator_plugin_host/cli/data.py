@@ -10,8 +10,8 @@ from orchestrator_plugin_sdk.visible import visible
 from rich.table import Table
 from rich.text import Text
 
-from ..capabilities.files.data import data_folders, take_over
-from ..capabilities.files.owners import NATIVE, owner_of
+from ..capabilities.owned.folders import data_folders, take_over
+from ..capabilities.owned.owners import NATIVE, owner_of
 from ..policy import read_digest
 from ..settings import default_data_directory
 from .output import JsonOption, Output, UsageError

@@ -4,7 +4,7 @@ the attribute of a plugin's context, and of the interface of the contract."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
 
 from ..errors import Problem
@@ -38,7 +38,9 @@ class Reached:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-REACHED_BY_ACCESS: Final[Mapping[str, Callable[[Any], Any]]] = {"http": Http, "files": Files}
+REACHED_BY_ACCESS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    one.name: type(one.default) for one in fields(Reached) if one.default is not MISSING
+}
 """What is made of an access to it: `Http` of an `HttpTransport`, `Files` of a `FileAccess`."""
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
-from .private import private_folder
+from ..owned.private import FOLDER_FLAGS, private_folder
 from .quota import Total
 from .removals import Removals
-from .tree import FOLDER_FLAGS
 from .writing import WritableTree
 
 

@@ -4,17 +4,14 @@ by the plugin that wrote it, until the operator lets another take it over.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import FilesError
 from ...notices import warn
-from .owners import RECORDS, check_owner, in_words, record, recorded
-from .private import check_private, private_folder
-from .tree import Tree
+from ..owned.folders import open_owned
+from ..owned.owners import check_owner, in_words, record
 from .writing import UncountableError, WritableTree
 
 
@@ -56,59 +53,8 @@ class DataFolders:
                 self._open.pop(plugin).tree.close()
 
 
-def data_folders(directory: Path) -> dict[str, str | None]:
-    """The data folders in a directory, by plugin, and the recorded owner of each. Raises
-    `FilesError`."""
-    return {name: recorded(directory, name) for name in _names(directory)}
-
-
-def take_over(directory: Path, plugin: str, owner: str) -> str | None:
-    """Gives the data folder of a plugin to another owner, and returns who had it before. For the
-    operator alone: it is the decision that this owner may have that data.
-
-    Raises `FilesError`, also while a host uses the folder.
-    """
-    names = _names(directory)
-    if plugin not in names:
-        raise FilesError(
-            f"there is no data folder {plugin!r} in {directory} (there: "
-            f"{', '.join(names) or 'none'}): name another directory with --data, or with the "
-            "environment variable ORCHESTRATOR_PLUGIN_DATA"
-        )
-    root = Tree(_locked(directory, plugin))
-    try:
-        before = recorded(directory, plugin)
-        record(directory, plugin, owner)
-    finally:
-        root.close()
-    return before
-
-
-def _names(directory: Path) -> list[str]:
-    try:
-        with os.scandir(directory) as entries:
-            return sorted(
-                one.name
-                for one in entries
-                if one.name != RECORDS and one.is_dir(follow_symlinks=False)
-            )
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise FilesError(
-            f"the data folders in {directory} can't be read: {error.strerror}"
-        ) from None
-
-
 def _opened(directory: Path, plugin: str, owner: str) -> WritableTree:
-    root = _locked(directory, plugin)
-    try:
-        found = recorded(directory, plugin)
-        if found is not None:
-            check_owner(directory, plugin, found, owner)
-    except BaseException:
-        Tree(root).close()
-        raise
+    root, is_new = open_owned(directory, plugin, owner)
     folder = directory / plugin
     try:
         tree = WritableTree(root)
@@ -117,7 +63,7 @@ def _opened(directory: Path, plugin: str, owner: str) -> WritableTree:
         raise FilesError(
             f"plugin {plugin!r}: its data folder {folder} can't be counted: {why}"
         ) from None
-    if found is not None:
+    if not is_new:
         return tree
     try:
         if tree.files:  # written before there were records, or put there by the operator
@@ -130,30 +76,3 @@ def _opened(directory: Path, plugin: str, owner: str) -> WritableTree:
         tree.close()
         raise
     return tree
-
-
-def _locked(directory: Path, plugin: str) -> int:
-    """The descriptor of a plugin's folder, which no other host has. Raises `FilesError`."""
-    folder = directory / plugin
-    try:
-        root = private_folder(directory, plugin)
-    except OSError as error:
-        raise FilesError(
-            f"plugin {plugin!r}: its data folder {folder} can't be used: {error.strerror}"
-        ) from None
-    try:
-        check_private(root, f"plugin {plugin!r}: its data folder {folder}")
-        # Of the open file, so that it ends with this process, however that ends.
-        fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(root)
-        raise FilesError(
-            f"plugin {plugin!r}: its data folder {folder} is used by another host, in this process "
-            "or in another one, and two would write over each other's files. Close that one, or "
-            "give this one a folder of its own: HostSettings(data_directory=…), or the "
-            "environment variable ORCHESTRATOR_PLUGIN_DATA"
-        ) from None
-    except BaseException:
-        os.close(root)
-        raise
-    return root

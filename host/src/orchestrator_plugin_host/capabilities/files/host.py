@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 from ...calls import Call
 from ..capability import HostParts, PluginParts
+from ..owned.owners import owner_of
 from .awaited import AwaitedFiles
 from .data import DataFolders
 from .grant import FolderQuota
-from .owners import owner_of
 from .plugin import PluginFiles
 from .removals import Removals
 

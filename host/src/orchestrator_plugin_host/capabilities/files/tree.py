@@ -19,6 +19,7 @@ from typing import Final
 from orchestrator_plugin_sdk.capabilities.files import FileInfo
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
+from ..owned.private import FOLDER_FLAGS
 from .paths import PluginPath, fault_of, refused
 
 MAX_READ: Final = 1024 * 1024
@@ -28,7 +29,6 @@ MAX_LISTED: Final = 16_384
 MAX_OFFSET: Final = 2**62
 """No file is that long."""
 
-FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO would be waited for, a terminal become the process's.
 _FILE_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 

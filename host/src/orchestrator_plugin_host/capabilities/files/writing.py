@@ -14,10 +14,10 @@ from typing import Final
 
 from orchestrator_plugin_sdk.errors import ErrorKind, PluginCallError
 
+from ..owned.private import FOLDER_FLAGS
 from .paths import MAX_DEPTH, PluginPath, refused
 from .quota import Account, Quota, Total, Usage
 from .tree import (
-    FOLDER_FLAGS,
     MAX_OFFSET,
     GoOn,
     Tree,

@@ -1,6 +1,6 @@
-"""Whose each data folder is: a component's, by its digest, or a native plugin's, which has none.
+"""Whose data each plugin's is: a component's, by its digest, or a native plugin's, which has none.
 
-A file for each plugin in a folder beside the data folders, whose name no plugin can have: nothing
+A file for each plugin in a folder beside the data, whose name no plugin can have: nothing
 that a plugin can reach leads there.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,11 +47,12 @@ def recorded(directory: Path, plugin: str) -> str | None:
             os.close(file)
 
 
-def record(directory: Path, plugin: str, owner: str) -> None:
-    """Writes who the owner of a plugin's folder is, on the disk when it returns. To be called with
-    the folder locked. Raises `FilesError`."""
+def record(directory: Path, plugin: str, owner: str, *, replace: bool = False) -> None:
+    """Writes who the owner of a plugin's data is, on the disk when it returns. To be called with
+    the folder locked. Raises `FilesError`, also if there is a record of another by now, unless that
+    is to be replaced."""
     with _records(directory, plugin) as records:
-        new = f"{plugin}.new"
+        new = f"{plugin}.{os.getpid()}.{threading.get_ident()}"
         with suppress(FileNotFoundError):
             os.unlink(new, dir_fd=records)
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600, dir_fd=records)
@@ -59,7 +61,15 @@ def record(directory: Path, plugin: str, owner: str) -> None:
             os.fsync(file)
         finally:
             os.close(file)
-        os.rename(new, plugin, src_dir_fd=records, dst_dir_fd=records)
+        if replace:
+            os.rename(new, plugin, src_dir_fd=records, dst_dir_fd=records)
+        else:
+            try:
+                os.link(new, plugin, src_dir_fd=records, dst_dir_fd=records)
+            except FileExistsError:  # of another kind of data, in another host, meanwhile
+                check_owner(directory, plugin, recorded(directory, plugin) or "", owner)
+            finally:
+                os.unlink(new, dir_fd=records)
         os.fsync(records)
 
 
@@ -69,12 +79,12 @@ def check_owner(directory: Path, plugin: str, found: str, owner: str) -> None:
         return
     if _OWNER.fullmatch(found):
         what = (
-            f"its data folder {directory / plugin} belongs to {in_words(found)}, and this is "
+            f"its data in {directory} belongs to {in_words(found)}, and this is "
             f"{in_words(owner)}: another plugin of that name, or another version of it"
         )
     else:
         what = (
-            f"the record of whose its data folder is, {directory / RECORDS / plugin}, holds "
+            f"the record of whose its data is, {directory / RECORDS / plugin}, holds "
             f"neither a digest nor {NATIVE!r}"
         )
     option = "--native" if owner == NATIVE else f"--digest {owner}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from ...errors import FilesError
-from .tree import FOLDER_FLAGS
+
+FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Opens a folder, and no link to one."""
 
 
 def private_folder(directory: Path, *names: str) -> int:
