@@ -27,6 +27,7 @@ from orchestrator_plugin_host.wit import (
     wit_directory,
 )
 from orchestrator_plugin_sdk import ErrorKind
+from orchestrator_plugin_sdk.capabilities.registry import REACHED_BY_ACCESS as REACHED
 from orchestrator_plugin_sdk.contract import KINDS, Kind, Operation
 from orchestrator_plugin_sdk.version import PACKAGE, PACKAGE_VERSION
 
@@ -63,7 +64,7 @@ def test_the_shared_types() -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.world)
 def test_the_worlds_have_the_operations_of_the_sdk(kind: Kind) -> None:
     world = CONTRACT.worlds[kind.world]
-    imports = {full_name(name) for name in ("log", "abort", "clock", "random", "http", "files")}
+    imports = {full_name(name) for name in ("log", "abort", "clock", "random", *REACHED)}
     assert set(world.imports) == imports
     operations = {(full_name(one.interface), one.function) for one in kind.operations}
     functions = {
