@@ -43,6 +43,7 @@ from orchestrator_plugin_sdk import (
     StreamTextDelta,
     pack,
 )
+from orchestrator_plugin_sdk.capabilities.registry import REACHED_BY_ACCESS
 from orchestrator_plugin_sdk.contract import KINDS
 from support.guests import manifest_of
 
@@ -154,7 +155,7 @@ async def test_a_core_module_may_import_everything(kind: PluginType, loading) ->
 def test_only_what_is_used_is_imported(kind: PluginType) -> None:
     world = world_of(KINDS[kind])
     log = '(import "orchestrator:plugin/log@1.0.0" "emit" (func (param i32 i32 i32)))'
-    everything = {"log", "abort", "clock", "random", "http", "files"}
+    everything = {"log", "abort", "clock", "random", *REACHED_BY_ACCESS}
     for imports, names in (("", set()), (log, {"log"}), (None, everything)):
         file = read_component(componentize(core(world, imports=imports), world))
         found = {name.partition("/")[2].partition("@")[0] for name, _ in file.imports}
