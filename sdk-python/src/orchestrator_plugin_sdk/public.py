@@ -3,6 +3,7 @@
 from .capabilities.files import FileInfo, Files, FilesRequirement
 from .capabilities.http import Http, HttpRequest, HttpRequirement, HttpResponse
 from .capabilities.http.event_stream import ServerSentEvent
+from .capabilities.kv import Kv, KvRequirement
 from .capabilities.secrets import ConfigField, SecretRequirement
 from .codec import pack, to_document, unpack
 from .context import (
@@ -96,6 +97,8 @@ __all__ = [
     "HttpRequirement",
     "HttpResponse",
     "ImagePart",
+    "Kv",
+    "KvRequirement",
     "LogEvent",
     "LogLevel",
     "ManifestLimits",

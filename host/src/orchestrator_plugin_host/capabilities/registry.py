@@ -16,6 +16,7 @@ from .capability import Answer, Capability
 from .files.grant import FilesGrant
 from .grant import Grant
 from .http.grant import HttpGrant
+from .kv.grant import KvGrant
 from .secrets.grant import SecretGrant
 
 
@@ -28,6 +29,8 @@ class Grants(Grant):
     """Secrets, by the names that the manifest declares."""
     files: FilesGrant = Field(default_factory=FilesGrant)
     """Files that there are."""
+    kv: KvGrant | None = None
+    """Keys and values of its own that a plugin may keep."""
 
     def relative_to(self, folder: Path) -> Self:
         """As `Grant` says."""

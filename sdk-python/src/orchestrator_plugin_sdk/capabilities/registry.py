@@ -12,6 +12,7 @@ from ..visible import shown_key
 from .checking import problems_of_identifier
 from .files import Files, FilesRequirement
 from .http import Http, HttpRequirement
+from .kv import Kv, KvRequirement
 from .secrets import SecretRequirement
 
 
@@ -22,6 +23,7 @@ class Requirements:
     http: tuple[HttpRequirement, ...] = ()
     secrets: Mapping[str, SecretRequirement] = field(default_factory=dict)
     files: FilesRequirement = field(default_factory=FilesRequirement)
+    kv: KvRequirement | None = None
 
     def requirement_problems(self) -> Iterator[Problem]:
         """What is not valid of any of it."""
@@ -35,6 +37,7 @@ class Reached:
 
     http: Http = field(default=Http(), repr=False)  # frozen
     files: Files = field(default=Files(), repr=False)  # frozen
+    kv: Kv = field(default=Kv(), repr=False)  # frozen
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

@@ -1,0 +1,1 @@
+"""Keys and values of plugins: a store each, which is there again the next time."""
