@@ -2,6 +2,7 @@
 
 from ..capabilities.files.grant import FilesGrant, FolderQuota
 from ..capabilities.http.grant import HttpGrant
+from ..capabilities.kv.grant import KvGrant
 from ..capabilities.secrets.grant import SecretGrant
 from .file import read_policy
 from .model import Policy, PolicyFile, read_digest
@@ -12,6 +13,7 @@ __all__ = [
     "FilesGrant",
     "FolderQuota",
     "HttpGrant",
+    "KvGrant",
     "Policy",
     "PolicyFile",
     "SecretGrant",
