@@ -112,10 +112,12 @@ MODELS = [name for name in CLASSES if issubclass(getattr(host, name), BaseModel)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_setting_is_documented(name: str) -> None:
     model: Any = getattr(host, name)
-    (tree,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(tree, ast.ClassDef)
+    bases = [one for one in model.__mro__ if one.__module__.startswith(PACKAGE.name)]
+    trees = [ast.parse(inspect.getsource(one)).body[0] for one in bases]
     documented = {
         statement.target.id
+        for tree in trees
+        if isinstance(tree, ast.ClassDef)
         for statement, after in pairwise(tree.body)
         if isinstance(statement, ast.AnnAssign)
         and isinstance(statement.target, ast.Name)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -12,7 +9,8 @@ from orchestrator_plugin_sdk.capabilities.kv import KvRequirement
 
 from ...calls import Call
 from ..capability import HostParts, PluginParts
-from ..owned.owners import check_owner, owner_of
+from ..owned.owners import owner_of
+from ..owned.shared import OpenedOnce
 from ..workers import Workers
 from .call import OpenKv
 from .grant import KvGrant
@@ -22,20 +20,11 @@ _THREADS: Final = 2
 """Threads that one plugin's store is used on at once."""
 
 
-@dataclass(slots=True)
-class _Shared:
-    store: KvStore
-    owner: str
-    users: int = 0
-
-
 class KvOfHost:
     """As `OfHost` says."""
 
     def __init__(self, parts: HostParts) -> None:
-        self._directory: Path = parts.data_directory
-        self._lock = threading.Lock()
-        self._open: dict[str, _Shared] = {}
+        self._stores = OpenedOnce(parts.data_directory, open_store)
 
     def of_plugin(self, parts: PluginParts) -> KvOfPlugin:
         """As `OfHost` says. Raises `FilesError`."""
@@ -44,29 +33,11 @@ class KvOfHost:
             asked, granted = asked or KvRequirement(), granted or KvGrant()
         store = None
         if asked is not None and granted is not None:
-            store = self._taken(parts.plugin, owner_of(parts.digest))
-        return KvOfPlugin(self, parts, asked, granted, store)
+            store = self._stores.taken(parts.plugin, owner_of(parts.digest))
+        return KvOfPlugin(self._stores, parts, asked, granted, store)
 
     def close(self) -> None:
         """As `OfHost` says."""
-
-    def _taken(self, plugin: str, owner: str) -> KvStore:
-        with self._lock:
-            shared = self._open.get(plugin)
-            if shared is None:
-                store = open_store(self._directory, plugin, owner)
-                shared = self._open[plugin] = _Shared(store, owner)
-            check_owner(self._directory, plugin, shared.owner, owner)
-            shared.users += 1
-            return shared.store
-
-    def back(self, plugin: str) -> None:
-        """Whoever had the store of this plugin needs it no more."""
-        with self._lock:
-            shared = self._open[plugin]
-            shared.users -= 1
-            if not shared.users:
-                self._open.pop(plugin).store.close()
 
 
 class KvOfPlugin:
@@ -74,7 +45,7 @@ class KvOfPlugin:
 
     def __init__(
         self,
-        host: KvOfHost,
+        stores: OpenedOnce[KvStore],
         parts: PluginParts,
         asked: KvRequirement | None,
         granted: KvGrant | None,
@@ -87,7 +58,7 @@ class KvOfPlugin:
         self.audit = parts.audit
         self.observations = parts.observations
         self.workers = Workers("orchestrator-plugin-kv", _THREADS)
-        self._host = host
+        self._stores = stores
 
     def open(self, call: Call) -> OpenKv:
         """As `OfPlugin` says."""
@@ -97,5 +68,5 @@ class KvOfPlugin:
         """As `OfPlugin` says."""
         if self.store is not None:
             with anyio.CancelScope(shield=True):  # it may wait for a write
-                await self.workers.run(lambda go_on: self._host.back(self.plugin))
+                await self.workers.run(lambda go_on: self._stores.back(self.plugin))
         self.workers.close()
