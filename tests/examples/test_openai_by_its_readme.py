@@ -141,7 +141,7 @@ async def test_a_key_without_its_origins_is_refused(
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     policy = changed(policy_file, r"^urls.*\n", "")
     async with PluginHost(HostSettings(cache_directory=cache_directory)) as host:
-        with pytest.raises(PluginRefusedError, match="name them in the policy"):
+        with pytest.raises(PluginRefusedError, match="does not name: add to the policy"):
             await host.load(built(FOLDER), policy=policy)
 
 

@@ -18,7 +18,7 @@ from orchestrator_plugin_host import (
     PluginOutputError,
     PoolSettings,
 )
-from orchestrator_plugin_host.capabilities.registry import FOLDERS, answers_of
+from orchestrator_plugin_host.capabilities.registry import answers_of
 from orchestrator_plugin_host.payloads import payload_bytes
 from orchestrator_plugin_host.sandbox import _capi, imports
 from orchestrator_plugin_host.sandbox.inprocess import Sandbox
@@ -33,6 +33,7 @@ from orchestrator_plugin_sdk import (
     pack,
     to_document,
 )
+from orchestrator_plugin_sdk.capabilities.registry import REACHED_BY_ACCESS
 from support.guests import DATA, Guest
 
 from ..conftest import Load
@@ -48,7 +49,9 @@ EMIT = f"(call $emit (i32.const 0) (i32.const {DATA}) (i32.const {len(EVENT)})) 
 
 def test_every_import_of_the_contract_has_a_handler() -> None:
     world = read_contract().worlds["provider-plugin"]
-    of_capabilities = [(name, function) for name in FOLDERS for function in answers_of(name)]
+    of_capabilities = [
+        (name, function) for name in REACHED_BY_ACCESS for function in answers_of(name)
+    ]
     handlers = [*imports._AT_ONCE, *imports._AWAITED, *of_capabilities]
     assert len(set(handlers)) == len(handlers)
     assert {
