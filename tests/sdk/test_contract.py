@@ -18,6 +18,7 @@ from orchestrator_plugin_sdk import (
     to_document,
     unpack,
 )
+from orchestrator_plugin_sdk.capabilities.registry import REACHED_BY_ACCESS
 from orchestrator_plugin_sdk.contract import (
     DOCUMENTS,
     KINDS,
@@ -60,8 +61,7 @@ def test_an_interface_has_the_functions_of_the_table_and_no_other(interface: str
 def test_there_is_no_interface_beside_those_of_the_table() -> None:
     assert set(WIT) == {o.interface for o in OPERATIONS.values()} | {
         "host",
-        "http",
-        "files",
+        *REACHED_BY_ACCESS,
         "types",
         "worlds",
     }
